@@ -89,19 +89,11 @@ class Container:
     def update(self, wanted: Json) -> None:
         """Change what the engine can change in a running container: restart policy and limits."""
         host = wanted["HostConfig"]
+        limits = {"mem_limit": host["Memory"], "memswap_limit": 2 * host["Memory"]} if host.get("Memory") else {}
+        if host.get("CpuQuota"):
+            limits.update(cpu_period=host["CpuPeriod"], cpu_quota=host["CpuQuota"])
         with self.engine.doing(f"update the container {self.name}"):
-            self.engine.api._result(  # the SDK's update_container knows no NanoCpus
-                self.engine.api._post_json(
-                    self.engine.api._url("/containers/{0}/update", self.name),
-                    data={
-                        "RestartPolicy": host.get("RestartPolicy") or {"Name": "no"},
-                        "Memory": host.get("Memory", 0),
-                        "MemorySwap": -1 if not host.get("Memory") else 2 * host["Memory"],
-                        "NanoCpus": host.get("NanoCpus", 0),
-                    },
-                ),
-                json=True,
-            )
+            self.engine.api.update_container(self.name, restart_policy=host.get("RestartPolicy") or {"Name": "no"}, **limits)
 
     def remove(self, name: str | None = None) -> None:
         """Take the container away, running or not; its named volumes stay."""

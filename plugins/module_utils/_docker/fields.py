@@ -112,5 +112,5 @@ FIELDS: tuple[Field, ...] = (
     Field("log", "HostConfig", "LogConfig", default=ENGINE_DECIDES),
     Field("restart_policy", "HostConfig", "RestartPolicy", _restart_policy, UPDATE),
     Field("memory", "HostConfig", "Memory", _number, UPDATE),
-    Field("nano_cpus", "HostConfig", "NanoCpus", _number, UPDATE),
+    Field("cpu_quota", "HostConfig", "CpuQuota", _number, UPDATE),
 )

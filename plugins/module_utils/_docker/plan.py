@@ -82,7 +82,8 @@ def compare(wanted: Json, live: Json, wanted_image_id: str, live_image: Json | N
     for one in FIELDS:
         want = one.read(wanted)
         if want is not ENGINE_DECIDES and want != (have := one.read(live)):
-            found.append(Difference(one.name, have, want, one.needs))
+            # The engine takes a limit of 0 as "leave it": one that is taken away needs a new container.
+            found.append(Difference(one.name, have, want, one.needs if want else RECREATE))
     inherited = (live_image or {}).get("Config") or {}
     found += _environment(wanted["Config"], live["Config"], inherited)
     found += _labels(wanted["Config"], live["Config"], inherited)
@@ -94,7 +95,7 @@ def compare(wanted: Json, live: Json, wanted_image_id: str, live_image: Json | N
 
 def specification(container: Json) -> str:
     """A hash of everything in `container` that only a re-creation can change."""
-    updatable = {one.key for one in FIELDS if one.needs == UPDATE}
+    updatable = {one.key for one in FIELDS if one.needs == UPDATE} | {"CpuPeriod"}
     host = {key: value for key, value in container["HostConfig"].items() if key not in updatable}
     config = {**container["Config"], "Labels": {k: v for k, v in (container["Config"].get("Labels") or {}).items() if k != SPEC_LABEL}}
     text = json.dumps([config, host, container.get("Networks") or {}], sort_keys=True)

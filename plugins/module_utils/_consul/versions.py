@@ -1,0 +1,144 @@
+# Copyright (c) The discovery.consul contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: it may change in any release.
+
+"""Consul's releases: which configuration key came, went or was renamed when. The one place that knows.
+
+Source: the release notes, `agent/config/deprecated.go` and the agent's configuration reference. A release is a tuple
+of three numbers.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass
+
+Version = t.Tuple[int, int, int]
+
+OLDEST: Version = (1, 8, 7)
+NEWEST_KNOWN: Version = (1, 22, 6)
+
+
+class UnsupportedVersion(Exception):
+    """A release that is older than the oldest supported one, or text that names none."""
+
+
+def parse(text: str) -> Version:
+    """`Consul v1.8.7`, `1.22.6+ent` or `v1.22.0-dev` as three numbers."""
+    match = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
+    if not match:
+        raise UnsupportedVersion(f"'{text.strip()[:80]}' names no release of Consul.")
+    version = (int(match[1]), int(match[2]), int(match[3]))
+    if version < OLDEST:
+        raise UnsupportedVersion(f"Consul {show(version)} is too old: {show(OLDEST)} is the oldest release that works. Use a newer image.")
+    return version
+
+
+def show(version: Version) -> str:
+    return ".".join(str(number) for number in version)
+
+
+@dataclass(frozen=True)
+class Key:
+    """Where an option is written in the configuration, dotted, from `since` on and before `until`."""
+
+    path: str
+    since: Version = (0, 0, 0)
+    until: Version | None = None
+
+    def holds(self, version: Version) -> bool:
+        return self.since <= version and (self.until is None or version < self.until)
+
+
+def _renamed(old: str, new: str, release: Version) -> tuple[Key, Key]:
+    return Key(old, until=release), Key(new, since=release)
+
+
+OPTIONS: dict[str, tuple[Key, ...]] = {
+    "addresses": (Key("addresses"),),
+    "advertise_addr": (Key("advertise_addr"),),
+    "bind_addr": (Key("bind_addr"),),
+    "bootstrap": (Key("bootstrap"),),
+    "bootstrap_expect": (Key("bootstrap_expect"),),
+    "client_addr": (Key("client_addr"),),
+    "data_dir": (Key("data_dir"),),
+    "datacenter": (Key("datacenter"),),
+    "disable_remote_exec": (Key("disable_remote_exec"),),
+    "disable_update_check": (Key("disable_update_check"),),
+    "domain": (Key("domain"),),
+    "enable_local_script_checks": (Key("enable_local_script_checks"),),
+    "enable_syslog": (Key("enable_syslog"),),
+    "encrypt": (Key("encrypt"),),
+    "leave_on_terminate": (Key("leave_on_terminate"),),
+    "log_level": (Key("log_level"),),
+    "min_quorum": (Key("autopilot.min_quorum"),),
+    "node_id": (Key("node_id"),),
+    "node_meta": (Key("node_meta"),),
+    "node_name": (Key("node_name"),),
+    "pid_file": (Key("pid_file"),),
+    "ports": (Key("ports"),),
+    "protocol": (Key("protocol"),),
+    "raft_multiplier": (Key("performance.raft_multiplier"),),
+    "recursors": (Key("recursors"),),
+    "rejoin_after_leave": (Key("rejoin_after_leave"),),
+    "retry_interval": (Key("retry_interval"),),
+    "retry_join": (Key("retry_join"),),
+    "retry_max": (Key("retry_max"),),
+    "server": (Key("server"),),
+    "skip_leave_on_interrupt": (Key("skip_leave_on_interrupt"),),
+    "syslog_facility": (Key("syslog_facility"),),
+    "ui": _renamed("ui", "ui_config.enabled", (1, 9, 0)),
+}
+"""Each typed option and where it is written. An option without a key for a release cannot be had with it."""
+
+KEYS: tuple[Key, ...] = (
+    Key("acl.tokens.agent_recovery", since=(1, 11, 0)),
+    Key("acl.tokens.dns", since=(1, 13, 0)),
+    Key("acl.tokens.initial_management", since=(1, 11, 0)),
+    Key("auto_reload_config", since=(1, 10, 0)),
+    Key("limits.request_limits", since=(1, 14, 0)),
+    Key("locality", since=(1, 15, 0)),
+    Key("peering", since=(1, 13, 0)),
+    Key("ports.grpc_tls", since=(1, 14, 0)),
+    Key("raft_logstore", since=(1, 15, 0)),
+    Key("reporting", since=(1, 15, 0)),
+    Key("server_rejoin_age_max", since=(1, 15, 0)),
+    Key("tls", since=(1, 12, 0)),
+    Key("ui_config", since=(1, 9, 0)),
+    Key("use_streaming_backend", since=(1, 9, 0)),
+)
+"""Keys that people write by hand and that not every release knows. `consul validate` finds all others."""
+
+RELOADABLE: frozenset[str] = frozenset(
+    {
+        "acl.tokens.agent",
+        "acl.tokens.default",
+        "acl.tokens.replication",
+        "checks",
+        "discard_check_output",
+        "limits.rpc_max_burst",
+        "limits.rpc_rate",
+        "log_level",
+        "node_meta",
+        "services",
+        "telemetry.prefix_filter",
+        "watches",
+    }
+)
+"""What the agent takes over on SIGHUP in every supported release; a change of any other key needs a restart."""
+
+
+def written_as(option: str, version: Version) -> str | None:
+    """The dotted key of `option` in `version`, or None when that release has none."""
+    return next((key.path for key in OPTIONS[option] if key.holds(version)), None)
+
+
+def refused(path: str, version: Version) -> str | None:
+    """Why `version` does not know the dotted key `path`, or None."""
+    for key in KEYS:
+        if (path == key.path or path.startswith(key.path + ".")) and not key.holds(version):
+            return f"{key.path} came with Consul {show(key.since)}, and the image has {show(version)}"
+    return None
