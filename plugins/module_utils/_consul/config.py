@@ -20,6 +20,7 @@ import typing as t
 import uuid
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul import versions
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import RELOAD, RESTART, Difference
 
 Json = t.Dict[str, t.Any]
@@ -32,7 +33,7 @@ _NODE_NAME = re.compile(r"^[A-Za-z0-9-]+$")
 _GO_DURATION = re.compile(r"^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$")
 
 
-class ConfigError(Exception):
+class ConfigError(OperatorError):
     """Options that cannot become a configuration; the text says which, why, and what to give instead."""
 
 
@@ -45,7 +46,9 @@ def build(options: Json, extra: Json, version: versions.Version) -> Json:
         path = versions.written_as(option, version)
         if path is None:
             since = min(key.since for key in versions.OPTIONS[option])
-            raise ConfigError(f"The option {option} needs Consul {versions.show(since)}, and the image has {versions.show(version)}. Leave it out or use a newer image.")
+            raise ConfigError(
+                f"The option {option} needs Consul {versions.show(since)}, and the image has {versions.show(version)}. Leave it out or use a newer image."
+            )
         _set(config, path, value)
     for path in sorted(flatten(extra)):
         reason = versions.refused(path, version)
@@ -89,14 +92,6 @@ def secrets(config: Json) -> set[str]:
     return {value for path, value in flatten(config).items() if _SECRET.search(path) and isinstance(value, str) and value}
 
 
-def redacted(config: Json) -> Json:
-    """`config` with every secret hidden, for a diff."""
-    hidden: Json = {}
-    for path, value in flatten(config).items():
-        _set(hidden, path, _shown(path, value))
-    return hidden
-
-
 def problems(options: Json) -> list[str]:
     """Every reason why these options make no working agent, each a sentence with its remedy."""
     checks = (_bootstrap_problems, _name_problems, _gossip_problems, _address_problems, _other_problems)
@@ -112,7 +107,9 @@ def warnings(options: Json) -> list[str]:
     elif expect and expect % 2 == 0:
         found.append(f"bootstrap_expect is {expect}: an even number of servers bears no more failures than {expect - 1}. Use an odd number.")
     if options.get("server") and options.get("leave_on_terminate"):
-        found.append("leave_on_terminate makes each stop of this server shrink the cluster: stopping two of three leaves one voter alone. Leave it off on servers.")
+        found.append(
+            "leave_on_terminate makes each stop of this server shrink the cluster: stopping two of three leaves one voter alone. Leave it off on servers."
+        )
     return found
 
 

@@ -13,6 +13,8 @@ import os
 import shutil
 import typing as t
 
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+
 Json = t.Dict[str, t.Any]
 
 FILE = "consul.json"
@@ -20,7 +22,7 @@ PENDING = ".pending"
 """Stands beside the file from before it changes until the agent has taken it over: an interrupted run leaves it there."""
 
 
-class FolderError(Exception):
+class FolderError(OperatorError):
     """The folder cannot be read or written; the text says why."""
 
 
@@ -49,10 +51,7 @@ class ConfigFolder:
 
     def well_owned(self) -> bool:
         """Whether folder and file have the owner and the modes that they should have."""
-        return all(
-            self._owner(path) == (self.uid, self.gid, mode)
-            for path, mode in ((self.path, 0o700), (os.path.join(self.path, FILE), 0o600))
-        )
+        return all(self._owner(path) == (self.uid, self.gid, mode) for path, mode in ((self.path, 0o700), (os.path.join(self.path, FILE), 0o600)))
 
     def write(self, config: Json, needs: str | None) -> None:
         """Put `config` in place whole. `needs` is kept as pending until `done` is called."""

@@ -16,13 +16,15 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+
 Version = t.Tuple[int, int, int]
 
 OLDEST: Version = (1, 8, 7)
 NEWEST_KNOWN: Version = (1, 22, 6)
 
 
-class UnsupportedVersion(Exception):
+class UnsupportedVersion(OperatorError):
     """A release that is older than the oldest supported one, or text that names none."""
 
 

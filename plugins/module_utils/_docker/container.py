@@ -12,6 +12,7 @@ import time
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import with_specification
 
 Json = t.Dict[str, t.Any]
@@ -25,20 +26,24 @@ ASIDE = "-replaced"
 POLL = 0.1
 
 
-class ContainerFailed(Exception):
+class ContainerFailed(OperatorError):
     """A container ended, turned unhealthy or did not get ready; the text holds its last log lines."""
 
 
 class Container:
     """One container by name: the steps that a plan is made of.
 
+    `undo` puts back what was changed beside the container (its configuration) before the old container runs again.
     `stop_timeout` is how many seconds a stop waits before it kills; `ready_timeout` how many a start may take.
     """
 
-    def __init__(self, engine: Engine, name: str, ready: Ready, stop_timeout: int = 30, ready_timeout: float = 60) -> None:
+    def __init__(
+        self, engine: Engine, name: str, ready: Ready, undo: t.Callable[[], None] = lambda: None, stop_timeout: int = 30, ready_timeout: float = 60
+    ) -> None:
         self.engine = engine
         self.name = name
         self.ready = ready
+        self.undo = undo
         self.stop_timeout = stop_timeout
         self.ready_timeout = ready_timeout
 
@@ -65,11 +70,17 @@ class Container:
             self.start()
         except BaseException:
             self.remove()
+            self.undo()
             raise
 
     def start(self) -> None:
+        """Start it, or let it go on when it is paused, and wait until it is ready."""
+        paused = ((self.engine.container(self.name) or {}).get("State") or {}).get("Paused")
         with self.engine.doing(f"start the container {self.name}"):
-            self.engine.api.start(self.name)
+            if paused:
+                self.engine.api.unpause(self.name)
+            else:
+                self.engine.api.start(self.name)
         self.wait()
 
     def stop(self) -> None:
@@ -77,14 +88,25 @@ class Container:
             self.engine.api.stop(self.name, timeout=self.stop_timeout)
 
     def restart(self) -> None:
-        with self.engine.doing(f"restart the container {self.name}"):
-            self.engine.api.restart(self.name, timeout=self.stop_timeout)
-        self.wait()
+        """Stop and start it; when it does not get ready, undo and start it as it was."""
+        try:
+            self._restart()
+            self.wait()
+        except (ContainerFailed, EngineError) as exc:
+            self.undo()
+            self._restart()
+            raise type(exc)(f"{exc}\nIt runs with its former configuration again.") from exc
 
     def reload(self) -> None:
-        with self.engine.doing(f"send SIGHUP to the container {self.name}"):
-            self.engine.api.kill(self.name, "SIGHUP")
-        self.wait()
+        """Let the process read its configuration again (SIGHUP); when that ends it, undo and start it as it was."""
+        try:
+            with self.engine.doing(f"send SIGHUP to the container {self.name}"):
+                self.engine.api.kill(self.name, "SIGHUP")
+            self.wait()
+        except (ContainerFailed, EngineError) as exc:
+            self.undo()
+            self._restart()
+            raise type(exc)(f"{exc}\nIt runs with its former configuration again.") from exc
 
     def update(self, wanted: Json) -> None:
         """Change what the engine can change in a running container: restart policy and limits."""
@@ -102,14 +124,17 @@ class Container:
             with self.engine.doing(f"remove the container {name}"):
                 self.engine.api.remove_container(name, force=True, v=True)
 
-    def recreate(self, wanted: Json) -> None:
-        """Replace the container. The old one is kept aside until the new one is ready, and comes back when it is not."""
+    def recreate(self, wanted: Json, start: bool | None = None) -> None:
+        """Replace the container. The old one is kept aside until the new one is ready, and comes back when it is not.
+
+        `start` says whether the new one shall run; None means that it does when the old one did.
+        """
         was_running = self._running(self.name)
         self.stop()
         self._rename(self.name, self.name + ASIDE)
         try:
             self.create(wanted)
-            if was_running:
+            if was_running if start is None else start:
                 self.start()
         except BaseException as exc:
             self._put_back(was_running)
@@ -149,9 +174,14 @@ class Container:
     def _put_back(self, was_running: bool) -> None:
         self.remove()
         self._rename(self.name + ASIDE, self.name)
+        self.undo()
         if was_running:
             with self.engine.doing(f"start the container {self.name} again"):
                 self.engine.api.start(self.name)
+
+    def _restart(self) -> None:
+        with self.engine.doing(f"restart the container {self.name}"):
+            self.engine.api.restart(self.name, timeout=self.stop_timeout)
 
     def _rename(self, old: str, new: str) -> None:
         with self.engine.doing(f"rename the container {old} to {new}"):

@@ -16,6 +16,8 @@ import typing as t
 from contextlib import contextmanager
 from urllib.parse import quote
 
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+
 if t.TYPE_CHECKING:
     from docker import APIClient
 
@@ -24,7 +26,7 @@ Json = t.Dict[str, t.Any]
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 
 
-class EngineError(Exception):
+class EngineError(OperatorError):
     """What the engine refused or could not do, as a sentence for the operator."""
 
 

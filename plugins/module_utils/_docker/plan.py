@@ -19,6 +19,9 @@ Json = t.Dict[str, t.Any]
 
 CREATE, START, STOP, REMOVE, RESTART, RELOAD = "create", "start", "stop", "remove", "restart", "reload"
 
+WRITE = "write"
+"""A file is not as wanted, and writing it is all that there is to do."""
+
 SPEC_LABEL = "discovery.consul.spec"
 """Holds a hash of the whole specification, so that an option is missed when it is taken away, too."""
 
@@ -27,7 +30,8 @@ DISRUPTIVE = frozenset({RECREATE, RESTART, STOP, REMOVE})
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as wanted. `needs` is one of create, start, stop, remove, restart, reload, update, recreate."""
+    """One thing that is not as wanted. `needs` is one of write, create, start, stop, remove, restart, reload,
+    update, recreate."""
 
     name: str
     current: t.Any
@@ -123,9 +127,7 @@ def _environment(wanted: Json, live: Json, inherited: Json) -> list[Difference]:
     # Values may be secrets: a difference says which variable, never what is in it.
     shown = {(True, True): ("(one value)", "(another value)"), (False, True): (None, "(set)"), (True, False): ("(set)", None)}
     return [
-        Difference(f"environment.{key}", *shown[key in have, key in want], needs=RECREATE)
-        for key in sorted({*want, *have})
-        if want.get(key) != have.get(key)
+        Difference(f"environment.{key}", *shown[key in have, key in want], needs=RECREATE) for key in sorted({*want, *have}) if want.get(key) != have.get(key)
     ]
 
 
@@ -133,9 +135,7 @@ def _labels(wanted: Json, live: Json, inherited: Json) -> list[Difference]:
     want = {**(inherited.get("Labels") or {}), **(wanted.get("Labels") or {})}
     have = live.get("Labels") or {}
     return [
-        Difference(f"labels.{key}", have.get(key), want.get(key), RECREATE)
-        for key in sorted({*want, *have} - {SPEC_LABEL})
-        if want.get(key) != have.get(key)
+        Difference(f"labels.{key}", have.get(key), want.get(key), RECREATE) for key in sorted({*want, *have} - {SPEC_LABEL}) if want.get(key) != have.get(key)
     ]
 
 

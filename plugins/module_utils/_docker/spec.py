@@ -12,6 +12,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+
 Json = t.Dict[str, t.Any]
 
 HOST = "host"
@@ -21,7 +23,7 @@ _PORT = re.compile(r"^(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?P<host>\d+):(?P<c
 _SIZE = re.compile(r"^(\d+)([bkmg]?)$")
 
 
-class SpecError(Exception):
+class SpecError(OperatorError):
     """An option that makes no container; the text says what to give instead."""
 
 

@@ -1,0 +1,303 @@
+# Copyright (c) The discovery.consul contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: it may change in any release.
+
+"""One Consul node: its configuration file and its container, brought to what the options say."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.discovery.consul.plugins.module_utils._consul import config as configuration
+from ansible_collections.discovery.consul.plugins.module_utils._consul import image as consul_image
+from ansible_collections.discovery.consul.plugins.module_utils._consul import versions
+from ansible_collections.discovery.consul.plugins.module_utils._consul.config import ConfigError
+from ansible_collections.discovery.consul.plugins.module_utils._consul.folder import ConfigFolder
+from ansible_collections.discovery.consul.plugins.module_utils._docker import converge, network
+from ansible_collections.discovery.consul.plugins.module_utils._docker.container import Container
+from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, STOPPED, Result
+from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec
+
+Json = t.Dict[str, t.Any]
+
+CONFIG_DIR = "/consul/config"
+EXTRA_DIR = "/consul/extra"
+SYSLOG_SOCKET = "/dev/log"
+ALREADY_ANSWERS = (200, 401, 403)
+
+
+class Node:
+    """One node on one engine. `options` are the module's, by name; secrets in them are never put into texts or plans."""
+
+    def __init__(self, engine: Engine, options: Json) -> None:
+        self.engine = engine
+        self.options = options
+        self.name: str = options["container_name"] or options["node_name"]
+        self.uid, self.gid = (int(number) for number in options["user"].split(":"))
+        self.folder = ConfigFolder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", self.uid, self.gid)
+        self.host_network = options["network"] == HOST
+
+    def converge(self, check_mode: bool) -> Result:
+        """Bring the node to the wanted state, or say in check mode what that would take."""
+        if self.options["state"] == ABSENT:
+            return self._converge_absent(check_mode)
+        consul_options = self._consul_options()
+        self._judge(consul_options)
+        recovered = self._recover(check_mode)
+        image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
+        if image is None:
+            return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True)
+        version = consul_image.version_of(self.engine, image)
+        config = configuration.build(consul_options, self.options["extra_config"], version)
+        wanted = self._container(image).as_container()
+        plan = self._plan(wanted, config, image)
+        result = Result(plan, changed=bool(plan.differences) or recovered, version=versions.show(version))
+        if not plan.differences:
+            return result
+        make_network = self._check(plan, wanted, config, image)
+        if plan.disruptive and not self.options["allow_disruption"]:
+            result.pending = True
+            result.changed = check_mode or recovered
+        elif not check_mode:
+            self._apply(plan, wanted, config, make_network)
+        return result
+
+    def _converge_absent(self, check_mode: bool) -> Result:
+        plan = converge.plan_removal(self.engine, self.name)
+        volume = self.options["data_volume"] or f"{self.name}-data"
+        named = not volume.startswith("/")
+        if os.path.isdir(self.folder.path):
+            plan += [Difference("config_dir", self.folder.path, None, "remove")]
+        if self.options["purge_data"] and named and self.engine.volume(volume):
+            plan += [Difference("data_volume", volume, None, "remove")]
+        if not check_mode and plan.differences:
+            container = self._steps()
+            container.remove()
+            container.remove(self.name + "-replaced")
+            self.folder.remove()
+            if self.options["purge_data"] and named and self.engine.volume(volume):
+                with self.engine.doing(f"remove the volume {volume}"):
+                    self.engine.api.remove_volume(volume)
+            if not self.host_network:
+                network.remove_unused(self.engine, self.options["network"])
+        return Result(plan, changed=bool(plan.differences))
+
+    def _consul_options(self) -> Json:
+        """The options that go into the configuration, with what this node's network implies."""
+        given = {name: self.options[name] for name in versions.OPTIONS if name in self.options}
+        if not self.host_network:
+            given["advertise_addr"] = given["advertise_addr"] or self.options["ipv4_address"]
+            given["client_addr"] = given["client_addr"] or "0.0.0.0"
+        # A failed `join` ends the agent; what its user wants is to be a member, and that is retry_join.
+        given["retry_join"] = list(dict.fromkeys([*(given["retry_join"] or []), *(self.options["join"] or [])]))
+        return given
+
+    def _judge(self, consul_options: Json) -> None:
+        found = configuration.problems(consul_options) + list(self._host_problems(consul_options))
+        if found:
+            raise ConfigError(f"Node {self.options['node_name']}: {' '.join(found)}")
+
+    def _host_problems(self, consul_options: Json) -> t.Iterator[str]:
+        if consul_options.get("enable_syslog") and not os.path.exists(SYSLOG_SOCKET):
+            yield f"enable_syslog needs {SYSLOG_SOCKET} on the Docker host, and there is none: the agent would end after a minute. Install a syslog daemon or leave it off."
+        if not self.host_network and _loopback(consul_options["client_addr"]):
+            yield "client_addr is a loopback address inside a container's own network, where nobody reaches it. Use 0.0.0.0 and publish the ports on the host's loopback."
+        for path in self.options["config_files"]:
+            if not os.path.exists(path):
+                yield f"config_files names {path}, which is not on the Docker host."
+        bind = consul_options.get("bind_addr")
+        if self.host_network and bind and "{{" not in bind and not _is_local(bind):
+            yield f"bind_addr {bind} is no address of this host. Give one that 'ip address' shows."
+        problem = self._data_problem()
+        if problem:
+            yield problem
+
+    def _data_problem(self) -> str | None:
+        path = self._data_volume()
+        if not path.startswith("/"):
+            volume = self.engine.volume(path)
+            path = (volume or {}).get("Mountpoint", "")
+        if not path or not os.path.isdir(path) or _writable(path, self.uid, self.gid):
+            return None
+        return f"The data directory {path} is not writable for the agent's user {self.uid}:{self.gid}. Run: chown -R {self.uid}:{self.gid} {path}"
+
+    def _data_volume(self) -> str:
+        return t.cast(str, self.options["data_volume"] or f"{self.name}-data")
+
+    def _container(self, image: Json) -> ContainerSpec:
+        o = self.options
+        files = [(path, f"{EXTRA_DIR}/{number}-{os.path.basename(path)}", True) for number, path in enumerate(o["config_files"])]
+        syslog = [(SYSLOG_SOCKET, SYSLOG_SOCKET, False)] if o["enable_syslog"] else []
+        return ContainerSpec(
+            image=image["Name"],
+            entrypoint=["consul"],
+            command=["agent", f"-config-dir={CONFIG_DIR}", *(f"-config-file={target}" for _source, target, _ro in files)],
+            network=o["network"],
+            ipv4_address=o["ipv4_address"],
+            published_ports=[] if self.host_network else o["published_ports"],
+            mounts=[(self.folder.path, CONFIG_DIR, True), (self._data_volume(), o["data_dir"], False), *files, *syslog],
+            environment=o["environment"],
+            labels={
+                **o["labels"],
+                "discovery.consul.made": "container",
+                "discovery.consul.node": o["node_name"],
+                "discovery.consul.role": "server" if o["server"] else "client",
+            },
+            hostname=o["node_name"],
+            user=o["user"],
+            hardened=o["hardened"],
+            restart_policy=o["restart_policy"],
+            memory=o["memory"],
+            cpus=o["cpus"],
+            nofile=o["nofile"],
+            log_driver=o["log_driver"],
+            log_options=o["log_options"],
+            stop_timeout=o["stop_timeout"],
+        )
+
+    def _plan(self, wanted: Json, config: Json, image: Json) -> Plan:
+        plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image)
+        if CREATE in plan.actions:
+            return plan
+        current = self.folder.read()
+        if current is None:
+            found = [Difference("config_file", None, self.folder.path, RESTART)]
+        else:
+            found = [*configuration.changes(current, config), *self._file_differences()]
+        running = (self.engine.container(self.name) or {"State": {}})["State"].get("Running")
+        if not running or self.options["state"] == STOPPED:
+            found = [replace(one, needs=WRITE) for one in found]
+        return plan + found
+
+    def _file_differences(self) -> t.Iterable[Difference]:
+        left = self.folder.pending()
+        if left:
+            yield Difference("config_file", "written, but not taken over yet", "taken over", left)
+        if not self.folder.well_owned():
+            yield Difference("config_file.mode", "open to others", f"0600 {self.uid}:{self.gid}", WRITE)
+
+    def _check(self, plan: Plan, wanted: Json, config: Json, image: Json) -> bool:
+        """Everything that can be known to fail is found here, before anything is changed."""
+        make_network = False
+        if {CREATE, RECREATE, START} & set(plan.actions):
+            self._check_names()
+            make_network = converge.check_host(self.engine, self.name, wanted, self.options["network_subnet"])
+        if any(one.name.startswith(("config", "container", "image", "mounts")) for one in plan.differences):
+            consul_image.validate(self.engine, image, config, wanted)
+        return make_network
+
+    def _check_names(self) -> None:
+        for other in self.engine.containers():
+            name = other["Names"][0].lstrip("/")
+            if name not in (self.name, self.name + "-replaced") and (other.get("Labels") or {}).get("discovery.consul.node") == self.options["node_name"]:
+                raise ConfigError(
+                    f"The container {name} on this Docker host is the node {self.options['node_name']} already. Give each node a name of its own."
+                )
+
+    def _apply(self, plan: Plan, wanted: Json, config: Json, make_network: bool) -> None:
+        if make_network:
+            network.create(self.engine, self.options["network"], self.options["network_subnet"])
+        self._prepare_data()
+        former = self.folder.read()
+        needs = next((action for action in (RESTART, RELOAD) if action in plan.actions), None)
+        self.folder.write(config, needs)
+        converge.apply(self._steps(undo=lambda: self._write_back(former)), plan, wanted, self.options["state"])
+        self.folder.done()
+
+    def _write_back(self, former: Json | None) -> None:
+        if former is None:
+            self.folder.remove()
+        else:
+            self.folder.write(former, needs=None)
+            self.folder.done()
+
+    def _prepare_data(self) -> None:
+        path = self._data_volume()
+        if path.startswith("/") and not os.path.isdir(path):
+            os.makedirs(path, mode=0o750)
+            os.chown(path, self.uid, self.gid)
+
+    def _recover(self, check_mode: bool) -> bool:
+        steps = self._steps()
+        if not steps.unfinished():
+            return False
+        if not check_mode:
+            steps.recover()
+        return True
+
+    def _steps(self, undo: t.Callable[[], None] = lambda: None) -> Container:
+        return Container(self.engine, self.name, self._why_not_ready, undo, self.options["stop_timeout"], self.options["ready_timeout"])
+
+    def _why_not_ready(self, live: Json) -> str | None:
+        """Ready is an agent whose API answers; whether the cluster is well is the health check's to say."""
+        scheme, port = self._api()
+        address = self._api_address(live)
+        if not address:
+            return "it has no address yet"
+        connection = _connection(scheme, address, port)
+        try:
+            connection.request("GET", "/v1/agent/self")
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as exc:
+            return f"its API at {scheme}://{address}:{port} does not answer ({exc})"
+        finally:
+            connection.close()
+        return None if status in ALREADY_ANSWERS else f"its API answers {status}"
+
+    def _api(self) -> tuple[str, int]:
+        given = configuration.merge({"ports": self.options["ports"]}, self.options["extra_config"])["ports"]
+        if given.get("http", 8500) > 0:
+            return "http", given.get("http", 8500)
+        return "https", given.get("https", 8501)
+
+    def _api_address(self, live: Json) -> str | None:
+        if not self.host_network:
+            return ((live["NetworkSettings"].get("Networks") or {}).get(self.options["network"]) or {}).get("IPAddress") or None
+        first = (self.options["client_addr"] or "").split(" ")[0]
+        return "127.0.0.1" if first in ("", "0.0.0.0", "::") or "{{" in first else first
+
+
+def _connection(scheme: str, address: str, port: int) -> http.client.HTTPConnection:
+    if scheme == "http":
+        return http.client.HTTPConnection(address, port, timeout=2)
+    # Only whether it answers is asked, and nothing secret is sent.
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return http.client.HTTPSConnection(address, port, timeout=2, context=context)
+
+
+def _loopback(addresses: str) -> bool:
+    try:
+        return all(ipaddress.ip_address(address).is_loopback for address in addresses.split())
+    except ValueError:
+        return False
+
+
+def _is_local(address: str) -> bool:
+    try:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True
+
+
+def _writable(path: str, uid: int, gid: int) -> bool:
+    status = os.stat(path)
+    if not os.access(path, os.W_OK):
+        return False
+    if uid == 0:
+        return True
+    wanted = 0o300 if status.st_uid == uid else 0o030 if status.st_gid == gid else 0o003
+    return status.st_mode & wanted == wanted
