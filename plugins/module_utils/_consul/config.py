@@ -21,7 +21,7 @@ import uuid
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul import versions
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
-from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import RELOAD, RESTART, Difference
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import RELOAD, RESTART, WRITE, Difference
 
 Json = t.Dict[str, t.Any]
 
@@ -77,11 +77,11 @@ def flatten(config: Json, prefix: str = "") -> Json:
     return flat
 
 
-def changes(current: Json, wanted: Json) -> list[Difference]:
-    """What differs between two configurations, and whether the agent takes it over on a reload. Secrets are not shown."""
+def changes(current: Json, wanted: Json, is_member: bool = True) -> list[Difference]:
+    """What differs between two configurations, and what the agent needs to take it over. Secrets are not shown."""
     have, want = flatten(current), flatten(wanted)
     return [
-        Difference(f"config.{path}", _shown(path, have.get(path)), _shown(path, want.get(path)), RELOAD if _reloadable(path) else RESTART)
+        Difference(f"config.{path}", _shown(path, have.get(path)), _shown(path, want.get(path)), _needs(path, is_member))
         for path in sorted({*have, *want})
         if have.get(path) != want.get(path)
     ]
@@ -177,8 +177,10 @@ def _set(config: Json, path: str, value: t.Any) -> None:
     config[last] = value
 
 
-def _reloadable(path: str) -> bool:
-    return any(path == key or path.startswith(key + ".") for key in versions.RELOADABLE)
+def _needs(path: str, is_member: bool) -> str:
+    if is_member and path in versions.START_ONLY:
+        return WRITE
+    return RELOAD if any(path == key or path.startswith(key + ".") for key in versions.RELOADABLE) else RESTART
 
 
 def _shown(path: str, value: t.Any) -> t.Any:

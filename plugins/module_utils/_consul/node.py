@@ -22,7 +22,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._consul import ve
 from ansible_collections.discovery.consul.plugins.module_utils._consul.config import ConfigError
 from ansible_collections.discovery.consul.plugins.module_utils._consul.folder import ConfigFolder
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge, network
-from ansible_collections.discovery.consul.plugins.module_utils._docker.container import Container
+from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, STOPPED, Result
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan
@@ -33,7 +33,7 @@ Json = t.Dict[str, t.Any]
 CONFIG_DIR = "/consul/config"
 EXTRA_DIR = "/consul/extra"
 SYSLOG_SOCKET = "/dev/log"
-ALREADY_ANSWERS = (200, 401, 403)
+ANSWERS = (200, 401, 403)
 
 
 class Node:
@@ -53,7 +53,7 @@ class Node:
             return self._converge_absent(check_mode)
         consul_options = self._consul_options()
         self._judge(consul_options)
-        recovered = self._recover(check_mode)
+        recovered = self._steps().recover_unfinished(check_mode)
         image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
         if image is None:
             return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True)
@@ -76,14 +76,12 @@ class Node:
         plan = converge.plan_removal(self.engine, self.name)
         volume = self.options["data_volume"] or f"{self.name}-data"
         named = not volume.startswith("/")
-        if os.path.isdir(self.folder.path):
+        if self.folder.exists():
             plan += [Difference("config_dir", self.folder.path, None, "remove")]
         if self.options["purge_data"] and named and self.engine.volume(volume):
             plan += [Difference("data_volume", volume, None, "remove")]
         if not check_mode and plan.differences:
-            container = self._steps()
-            container.remove()
-            container.remove(self.name + "-replaced")
+            self._steps().remove_all()
             self.folder.remove()
             if self.options["purge_data"] and named and self.engine.volume(volume):
                 with self.engine.doing(f"remove the volume {volume}"):
@@ -109,9 +107,15 @@ class Node:
 
     def _host_problems(self, consul_options: Json) -> t.Iterator[str]:
         if consul_options.get("enable_syslog") and not os.path.exists(SYSLOG_SOCKET):
-            yield f"enable_syslog needs {SYSLOG_SOCKET} on the Docker host, and there is none: the agent would end after a minute. Install a syslog daemon or leave it off."
+            yield (
+                f"enable_syslog needs {SYSLOG_SOCKET} on the Docker host, and there is none: the agent would end after a minute. "
+                "Install a syslog daemon or leave it off."
+            )
         if not self.host_network and _loopback(consul_options["client_addr"]):
-            yield "client_addr is a loopback address inside a container's own network, where nobody reaches it. Use 0.0.0.0 and publish the ports on the host's loopback."
+            yield (
+                "client_addr is a loopback address inside a container's own network, where nobody reaches it. "
+                "Use 0.0.0.0 and publish the ports on the host's loopback."
+            )
         for path in self.options["config_files"]:
             if not os.path.exists(path):
                 yield f"config_files names {path}, which is not on the Docker host."
@@ -138,7 +142,8 @@ class Node:
         o = self.options
         files = [(path, f"{EXTRA_DIR}/{number}-{os.path.basename(path)}", True) for number, path in enumerate(o["config_files"])]
         syslog = [(SYSLOG_SOCKET, SYSLOG_SOCKET, False)] if o["enable_syslog"] else []
-        return ContainerSpec(
+        return ContainerSpec.from_options(
+            o,
             image=image["Name"],
             entrypoint=["consul"],
             command=["agent", f"-config-dir={CONFIG_DIR}", *(f"-config-file={target}" for _source, target, _ro in files)],
@@ -154,28 +159,18 @@ class Node:
                 "discovery.consul.role": "server" if o["server"] else "client",
             },
             hostname=o["node_name"],
-            user=o["user"],
-            hardened=o["hardened"],
-            restart_policy=o["restart_policy"],
-            memory=o["memory"],
-            cpus=o["cpus"],
-            nofile=o["nofile"],
-            log_driver=o["log_driver"],
-            log_options=o["log_options"],
-            stop_timeout=o["stop_timeout"],
         )
 
     def _plan(self, wanted: Json, config: Json, image: Json) -> Plan:
         plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image)
         if CREATE in plan.actions:
             return plan
-        current = self.folder.read()
+        current, live = self.folder.read(), self.engine.container(self.name) or {"State": {}}
         if current is None:
             found = [Difference("config_file", None, self.folder.path, RESTART)]
         else:
-            found = [*configuration.changes(current, config), *self._file_differences()]
-        running = (self.engine.container(self.name) or {"State": {}})["State"].get("Running")
-        if not running or self.options["state"] == STOPPED:
+            found = [*configuration.changes(current, config, current != config and self._is_member(live)), *self._file_differences()]
+        if not live["State"].get("Running") or self.options["state"] == STOPPED:
             found = [replace(one, needs=WRITE) for one in found]
         return plan + found
 
@@ -183,7 +178,7 @@ class Node:
         left = self.folder.pending()
         if left:
             yield Difference("config_file", "written, but not taken over yet", "taken over", left)
-        if not self.folder.well_owned():
+        if not self.folder.private():
             yield Difference("config_file.mode", "open to others", f"0600 {self.uid}:{self.gid}", WRITE)
 
     def _check(self, plan: Plan, wanted: Json, config: Json, image: Json) -> bool:
@@ -199,7 +194,7 @@ class Node:
     def _check_names(self) -> None:
         for other in self.engine.containers():
             name = other["Names"][0].lstrip("/")
-            if name not in (self.name, self.name + "-replaced") and (other.get("Labels") or {}).get("discovery.consul.node") == self.options["node_name"]:
+            if name not in (self.name, self.name + ASIDE) and (other.get("Labels") or {}).get("discovery.consul.node") == self.options["node_name"]:
                 raise ConfigError(
                     f"The container {name} on this Docker host is the node {self.options['node_name']} already. Give each node a name of its own."
                 )
@@ -227,14 +222,6 @@ class Node:
             os.makedirs(path, mode=0o750)
             os.chown(path, self.uid, self.gid)
 
-    def _recover(self, check_mode: bool) -> bool:
-        steps = self._steps()
-        if not steps.unfinished():
-            return False
-        if not check_mode:
-            steps.recover()
-        return True
-
     def _steps(self, undo: t.Callable[[], None] = lambda: None) -> Container:
         return Container(self.engine, self.name, self._why_not_ready, undo, self.options["stop_timeout"], self.options["ready_timeout"])
 
@@ -244,15 +231,16 @@ class Node:
         address = self._api_address(live)
         if not address:
             return "it has no address yet"
-        connection = _connection(scheme, address, port)
-        try:
-            connection.request("GET", "/v1/agent/self")
-            status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as exc:
-            return f"its API at {scheme}://{address}:{port} does not answer ({exc})"
-        finally:
-            connection.close()
-        return None if status in ALREADY_ANSWERS else f"its API answers {status}"
+        status, body = _get(scheme, address, port, "/v1/agent/self")
+        if status is None:
+            return f"its API at {scheme}://{address}:{port} does not answer ({body})"
+        return None if status in ANSWERS else f"its API answers {status}: {body[:200]}"
+
+    def _is_member(self, live: Json) -> bool:
+        """Whether the agent knows a leader, and so has joined."""
+        scheme, port = self._api()
+        status, body = _get(scheme, self._api_address(live), port, "/v1/status/leader")
+        return status == 200 and body.strip() not in ("", '""')
 
     def _api(self) -> tuple[str, int]:
         given = configuration.merge({"ports": self.options["ports"]}, self.options["extra_config"])["ports"]
@@ -265,6 +253,21 @@ class Node:
             return ((live["NetworkSettings"].get("Networks") or {}).get(self.options["network"]) or {}).get("IPAddress") or None
         first = (self.options["client_addr"] or "").split(" ")[0]
         return "127.0.0.1" if first in ("", "0.0.0.0", "::") or "{{" in first else first
+
+
+def _get(scheme: str, address: str | None, port: int, path: str) -> tuple[int | None, str]:
+    """Status and body, or None and why there is no answer."""
+    if not address:
+        return None, "no address"
+    connection = _connection(scheme, address, port)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as exc:
+        return None, str(exc)
+    finally:
+        connection.close()
 
 
 def _connection(scheme: str, address: str, port: int) -> http.client.HTTPConnection:

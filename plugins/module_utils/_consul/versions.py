@@ -24,7 +24,7 @@ OLDEST: Version = (1, 8, 7)
 NEWEST_KNOWN: Version = (1, 22, 6)
 
 
-class UnsupportedVersion(OperatorError):
+class VersionError(OperatorError):
     """A release that is older than the oldest supported one, or text that names none."""
 
 
@@ -32,10 +32,10 @@ def parse(text: str) -> Version:
     """`Consul v1.8.7`, `1.22.6+ent` or `v1.22.0-dev` as three numbers."""
     match = re.search(r"(\d+)\.(\d+)\.(\d+)", text)
     if not match:
-        raise UnsupportedVersion(f"'{text.strip()[:80]}' names no release of Consul.")
+        raise VersionError(f"'{text.strip()[:80]}' names no release of Consul.")
     version = (int(match[1]), int(match[2]), int(match[3]))
     if version < OLDEST:
-        raise UnsupportedVersion(f"Consul {show(version)} is too old: {show(OLDEST)} is the oldest release that works. Use a newer image.")
+        raise VersionError(f"Consul {show(version)} is too old: {show(OLDEST)} is the oldest release that works. Use a newer image.")
     return version
 
 
@@ -131,6 +131,10 @@ RELOADABLE: frozenset[str] = frozenset(
     }
 )
 """What the agent takes over on SIGHUP in every supported release; a change of any other key needs a restart."""
+
+
+START_ONLY: frozenset[str] = frozenset({"bootstrap_expect", "retry_interval", "retry_join", "retry_max"})
+"""What an agent looks at only until it is a member: a change of these is written, and a member goes on undisturbed."""
 
 
 def written_as(option: str, version: Version) -> str | None:

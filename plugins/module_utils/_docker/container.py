@@ -26,7 +26,7 @@ ASIDE = "-replaced"
 POLL = 0.1
 
 
-class ContainerFailed(OperatorError):
+class ContainerError(OperatorError):
     """A container ended, turned unhealthy or did not get ready; the text holds its last log lines."""
 
 
@@ -92,7 +92,7 @@ class Container:
         try:
             self._restart()
             self.wait()
-        except (ContainerFailed, EngineError) as exc:
+        except (ContainerError, EngineError) as exc:
             self.undo()
             self._restart()
             raise type(exc)(f"{exc}\nIt runs with its former configuration again.") from exc
@@ -103,7 +103,7 @@ class Container:
             with self.engine.doing(f"send SIGHUP to the container {self.name}"):
                 self.engine.api.kill(self.name, "SIGHUP")
             self.wait()
-        except (ContainerFailed, EngineError) as exc:
+        except (ContainerError, EngineError) as exc:
             self.undo()
             self._restart()
             raise type(exc)(f"{exc}\nIt runs with its former configuration again.") from exc
@@ -138,21 +138,29 @@ class Container:
                 self.start()
         except BaseException as exc:
             self._put_back(was_running)
-            if isinstance(exc, (ContainerFailed, EngineError)):
+            if isinstance(exc, (ContainerError, EngineError)):
                 raise type(exc)(f"{exc}\nThe container that was there before has been put back.") from exc
             raise
         self.remove(self.name + ASIDE)
 
-    def unfinished(self) -> bool:
-        """Whether an earlier replacement was interrupted before its end."""
-        return self.engine.container(self.name + ASIDE) is not None
+    def remove_all(self) -> None:
+        """Take the container away, and what an interrupted replacement left."""
+        self.remove()
+        self.remove(self.name + ASIDE)
 
-    def recover(self) -> None:
-        """End an interrupted replacement: a running successor stays, else the old container comes back."""
-        if self._running(self.name):
-            self.remove(self.name + ASIDE)
-        else:
-            self._put_back(was_running=False)
+    def recover_unfinished(self, check_mode: bool) -> bool:
+        """End a replacement that was interrupted: a running successor stays, else the old container comes back.
+
+        Whether there was one; in check mode nothing is done about it.
+        """
+        if self.engine.container(self.name + ASIDE) is None:
+            return False
+        if not check_mode:
+            if self._running(self.name):
+                self.remove(self.name + ASIDE)
+            else:
+                self._put_back(was_running=False)
+        return True
 
     def wait(self) -> None:
         """Wait until the container is ready; fail at once when it ends or turns unhealthy."""
@@ -163,12 +171,12 @@ class Container:
             restarts = (live or {}).get("RestartCount", 0) if restarts is None else restarts
             trouble = _trouble(live, restarts)
             if trouble:
-                raise ContainerFailed(f"The container {self.name} {trouble}. {self._last_words()}")
+                raise ContainerError(f"The container {self.name} {trouble}. {self._last_words()}")
             reason = self.ready(t.cast(Json, live))
             if reason is None:
                 return
             if time.monotonic() > deadline:
-                raise ContainerFailed(f"The container {self.name} runs but was not ready within {self.ready_timeout:g} s: {reason}. {self._last_words()}")
+                raise ContainerError(f"The container {self.name} runs but was not ready within {self.ready_timeout:g} s: {reason}. {self._last_words()}")
             time.sleep(POLL)
 
     def _put_back(self, was_running: bool) -> None:

@@ -30,7 +30,7 @@ class EngineError(OperatorError):
     """What the engine refused or could not do, as a sentence for the operator."""
 
 
-class EngineLibraryMissing(Exception):
+class LibraryMissingError(Exception):
     """The Docker SDK for Python cannot be imported; carries the original error."""
 
 
@@ -54,7 +54,7 @@ class Engine:
                 import docker
                 from docker.utils import kwargs_from_env
             except ImportError as exc:
-                raise EngineLibraryMissing(str(exc)) from exc
+                raise LibraryMissingError(str(exc)) from exc
             with self.doing("connect to it"):
                 options = kwargs_from_env(environment={**os.environ, "DOCKER_HOST": self.host})
                 self._api = docker.APIClient(version="auto", timeout=self.timeout, **options)
@@ -129,7 +129,7 @@ class Engine:
             import docker.errors
             import requests.exceptions
         except ImportError as exc:
-            raise EngineLibraryMissing(str(exc)) from exc
+            raise LibraryMissingError(str(exc)) from exc
         try:
             yield
         except docker.errors.APIError as exc:

@@ -51,8 +51,7 @@ def conflicts(engine: Engine, wanted: list[Port], own_names: t.Collection[str]) 
     """For each wanted port that somebody else holds, a sentence that says who. Containers in `own_names` may hold them."""
     if not wanted:
         return []
-    containers = [container for container in engine.containers() if container.get("State") == "running"]
-    held, mine = _held_by_containers(containers, own_names)
+    held, mine = _held_by_containers(engine.containers(), own_names)
     found = []
     for port in wanted:
         holder = next((name for other, name in held if port.overlaps(other)), None)

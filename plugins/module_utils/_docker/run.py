@@ -13,7 +13,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import Result
-from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import EngineLibraryMissing
+from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import LibraryMissingError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 
 
@@ -31,7 +31,7 @@ def run(module: AnsibleModule, program: Convergent, warnings: t.Iterable[str] = 
         module.warn(warning)
     try:
         result = program.converge(module.check_mode)
-    except EngineLibraryMissing as exc:
+    except LibraryMissingError as exc:
         module.fail_json(msg=missing_required_lib("docker"), exception=str(exc))
     except OperatorError as exc:
         module.fail_json(msg=str(exc), container_name=program.name)

@@ -52,6 +52,12 @@ class ContainerSpec:
     log_options: Json = field(default_factory=dict)
     stop_timeout: int = 30
 
+    @classmethod
+    def from_options(cls, options: Json, **own: t.Any) -> ContainerSpec:
+        """With what all containers of the collection have from the shared options, and `own` fields."""
+        shared = ("user", "hardened", "restart_policy", "memory", "cpus", "nofile", "log_driver", "log_options", "stop_timeout")
+        return cls(**{**{name: options[name] for name in shared}, **own})
+
     def as_container(self) -> Json:
         """The wanted container: `Config`, `HostConfig` and `Networks`."""
         bindings = port_bindings(self.published_ports)

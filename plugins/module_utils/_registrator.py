@@ -1,0 +1,153 @@
+# Copyright (c) The discovery.consul contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: it may change in any release.
+
+"""A Registrator container: its command line from typed options, its token in a file, and when it counts as ready."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.discovery.consul.plugins.module_utils._docker import converge
+from ansible_collections.discovery.consul.plugins.module_utils._docker.container import Container
+from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, Result
+from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.fields import RECREATE
+from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, START, WRITE, Difference, Plan
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec
+
+Json = t.Dict[str, t.Any]
+
+SOCKET_TARGET = "/tmp/docker.sock"
+"""Where the original looks for the engine, and so every compatible image."""
+
+TOKEN_FILE = "token"
+TOKEN_DIR = "/run/registrator"
+LISTENING = "Listening for Docker events"
+
+
+class FlagError(OperatorError):
+    """Options that contradict each other."""
+
+
+def flags(options: Json) -> list[str]:
+    """The command line, in the original's syntax."""
+    valued = {
+        "ip": options["ip"],
+        "useIpFromLabel": options["use_ip_from_label"],
+        "tags": ",".join(tag.replace(",", "\\,") for tag in options["tags"]),
+        "ttl": options["ttl"],
+        "ttl-refresh": options["ttl_refresh"],
+        "resync": options["resync"],
+        "deregister": options["deregister"],
+        "retry-attempts": options["retry_attempts"],
+        "retry-interval": options["retry_interval"],
+    }
+    switches = [f"-{name}" for name in ("internal", "explicit", "cleanup") if options[name]]
+    return [*switches, *(f"-{name}={value}" for name, value in valued.items() if value not in (None, "", 0)), *options["extra_flags"], options["registry"]]
+
+
+def problems(options: Json) -> list[str]:
+    """Every contradiction, each a sentence with its remedy."""
+    found = []
+    ttl, refresh = options["ttl"], options["ttl_refresh"]
+    if (ttl is None) != (refresh is None):
+        found.append("ttl and ttl_refresh go together. Give both or none.")
+    elif ttl is not None and ttl <= refresh:
+        found.append(f"ttl ({ttl} s) must be greater than ttl_refresh ({refresh} s), or services lapse between two refreshes.")
+    if options["retry_interval"] <= 0:
+        found.append("retry_interval must be greater than 0.")
+    if options["internal"] and options["ip"]:
+        found.append("ip has no effect with internal, which registers container addresses. Give one of the two.")
+    if "://" not in options["registry"]:
+        found.append(f"registry '{options['registry']}' is no URI. Write it like consul://127.0.0.1:8500.")
+    return found
+
+
+class Registrator:
+    """One Registrator on one engine. `options` are the module's, by name."""
+
+    def __init__(self, engine: Engine, options: Json) -> None:
+        self.engine = engine
+        self.options = options
+        self.name: str = options["container_name"]
+        uid, gid = (int(number) for number in options["user"].split(":"))
+        self.folder = Folder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", uid, gid)
+
+    def converge(self, check_mode: bool) -> Result:
+        """Bring the container to the wanted state, or say in check mode what that would take."""
+        if self.options["state"] == ABSENT:
+            return self._converge_absent(check_mode)
+        found = problems(self.options)
+        if found:
+            raise FlagError(f"Registrator {self.name}: {' '.join(found)}")
+        recovered = self._steps().recover_unfinished(check_mode)
+        image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
+        if image is None:
+            return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True)
+        wanted = self._container(image).as_container()
+        plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image) + self._token_differences()
+        result = Result(plan, changed=bool(plan.differences) or recovered)
+        if plan.disruptive and not self.options["allow_disruption"]:
+            result.pending, result.changed = True, check_mode or recovered
+        elif plan.differences and not check_mode:
+            self._apply(plan, wanted)
+        return result
+
+    def _converge_absent(self, check_mode: bool) -> Result:
+        plan = converge.plan_removal(self.engine, self.name)
+        if self.folder.exists():
+            plan += [Difference("config_dir", self.folder.path, None, "remove")]
+        if plan.differences and not check_mode:
+            self._steps().remove_all()
+            self.folder.remove()
+        return Result(plan, changed=bool(plan.differences))
+
+    def _container(self, image: Json) -> ContainerSpec:
+        o = self.options
+        token = [(self.folder.path, TOKEN_DIR, True)] if o["token"] else []
+        return ContainerSpec.from_options(
+            o,
+            image=image["Name"],
+            entrypoint=(image.get("Config") or {}).get("Entrypoint") or [],
+            command=flags(o),
+            network=HOST if not o["hostname"] else "bridge",
+            mounts=[(o["docker_socket"], SOCKET_TARGET, True), *token],
+            environment={**o["environment"], **({"CONSUL_HTTP_TOKEN_FILE": f"{TOKEN_DIR}/{TOKEN_FILE}"} if o["token"] else {})},
+            labels={**o["labels"], "discovery.consul.made": "container", "discovery.consul.role": "registrator"},
+            hostname=o["hostname"],
+            groups=[str(self._socket_group())],
+        )
+
+    def _socket_group(self) -> int:
+        try:
+            return os.stat(self.options["docker_socket"]).st_gid
+        except OSError as exc:
+            raise EngineError(
+                f"The engine's socket {self.options['docker_socket']} is not there ({exc.strerror}). Start the engine, or give its docker_socket."
+            ) from exc
+
+    def _token_differences(self) -> list[Difference]:
+        if self.options["token"] and self.folder.text(TOKEN_FILE) != self.options["token"]:
+            return [Difference("token", "(hidden)", "(another one)", WRITE)]  # the program reads the file again by itself
+        return []
+
+    def _apply(self, plan: Plan, wanted: Json) -> None:
+        if {CREATE, RECREATE, START} & set(plan.actions):
+            converge.check_host(self.engine, self.name, wanted, subnet=None)
+        if self.options["token"]:
+            self.folder.prepare()
+            self.folder.put(TOKEN_FILE, self.options["token"])
+        converge.apply(self._steps(), plan, wanted, self.options["state"])
+
+    def _steps(self) -> Container:
+        return Container(self.engine, self.name, self._why_not_ready, stop_timeout=self.options["stop_timeout"], ready_timeout=self.options["ready_timeout"])
+
+    def _why_not_ready(self, live: Json) -> str | None:
+        del live
+        return None if LISTENING in self.engine.logs(self.name, lines=200) else "it does not listen for the engine's events yet"

@@ -1,0 +1,177 @@
+#!/usr/bin/python
+
+# Copyright (c) The discovery.consul contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: registrator
+short_description: Converge a Registrator container
+version_added: "0.1.0"
+author:
+  - The discovery.consul contributors (@discovery-consul)
+description:
+  - Runs a Registrator on a Docker host - the collection's own, or any image that takes the original's command line.
+  - Registrator registers each container's published ports as services, and removes them when the container ends.
+  - Compares field by field and replaces the container only when that is needed; one that does not come up is put back.
+extends_documentation_fragment:
+  - discovery.consul.container
+options:
+  container_name:
+    description: Name of the container.
+    type: str
+    default: registrator
+  registry:
+    description:
+      - URI of the registry, like V(consul://127.0.0.1:8500). The agent of the same host is the right one.
+    type: str
+    default: consul://127.0.0.1:8500
+  ip:
+    description:
+      - Address to register every service with. The host's own when it is not given. Not together with O(internal).
+    type: str
+  internal:
+    description: Register container addresses and container ports instead of published ones.
+    type: bool
+    default: false
+  explicit:
+    description: Register only containers that give a service name.
+    type: bool
+    default: false
+  use_ip_from_label:
+    description: Name of a container label that holds the address to register.
+    type: str
+  tags:
+    description: Tags that every service gets, in addition to its own.
+    type: list
+    elements: str
+    default: []
+  ttl:
+    description: Seconds after which a registry drops what is not refreshed. Together with O(ttl_refresh); Consul has no use for it.
+    type: int
+  ttl_refresh:
+    description: Seconds between two refreshes, fewer than O(ttl).
+    type: int
+  resync:
+    description: Seconds between two registrations of everything; V(0) is never, and ours does not need it.
+    type: int
+    default: 0
+  deregister:
+    description: Whether to remove the services of every container that ends, or only of those that end well.
+    type: str
+    choices: [always, on-success]
+    default: always
+  retry_attempts:
+    description: How often to try again to reach the registry at the start; V(-1) is forever.
+    type: int
+    default: -1
+  retry_interval:
+    description: Milliseconds between two of these tries.
+    type: int
+    default: 2000
+  cleanup:
+    description: Remove services of this host whose containers are gone. The original needs it; ours always does it.
+    type: bool
+    default: false
+  extra_flags:
+    description: Further flags of the command line, as they are.
+    type: list
+    elements: str
+    default: []
+  token:
+    description:
+      - Token for Consul, with the right to write services. It is kept in a file that only the program can read.
+    type: str
+  config_dir:
+    description: Folder on the Docker host for O(token). C(/etc/discovery.consul/NAME) when it is not given.
+    type: path
+  hostname:
+    description:
+      - Name that goes into the ids of services. It must stay the same. The host's own when it is not given.
+    type: str
+  docker_socket:
+    description: The engine's socket on the Docker host, which Registrator reads containers and events from.
+    type: path
+    default: /var/run/docker.sock
+  user:
+    description: Numeric user and group that the program runs as. The socket's group is added.
+    type: str
+    default: "65534:65534"
+"""
+
+EXAMPLES = r"""
+- name: Register what runs on this host
+  discovery.consul.registrator:
+    image: localhost/discovery/registrator:0.1.0
+    registry: consul://127.0.0.1:8500
+"""
+
+RETURN = r"""
+plan:
+  description: What was done, or would be done in check mode.
+  returned: always
+  type: dict
+  contains:
+    actions:
+      description: The steps, in order.
+      type: list
+      elements: str
+    differences:
+      description: Why, as dictionaries of C(name), C(current), C(wanted) and C(needs). Secrets are hidden.
+      type: list
+      elements: dict
+pending:
+  description: Whether a plan that would stop the running container was left for later, because of O(allow_disruption=false).
+  returned: always
+  type: bool
+container_name:
+  description: Name of the container.
+  returned: always
+  type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.discovery.consul.plugins.module_utils._docker.arguments import CONTAINER_ARGUMENTS
+from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
+from ansible_collections.discovery.consul.plugins.module_utils._docker.run import run
+from ansible_collections.discovery.consul.plugins.module_utils._registrator import Registrator
+
+ARGUMENTS = {
+    **CONTAINER_ARGUMENTS,
+    "cleanup": {"type": "bool", "default": False},
+    "config_dir": {"type": "path"},
+    "container_name": {"type": "str", "default": "registrator"},
+    "deregister": {"type": "str", "choices": ["always", "on-success"], "default": "always"},
+    "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+    "explicit": {"type": "bool", "default": False},
+    "extra_flags": {"type": "list", "elements": "str", "default": []},
+    "hostname": {"type": "str"},
+    "internal": {"type": "bool", "default": False},
+    "ip": {"type": "str"},
+    "registry": {"type": "str", "default": "consul://127.0.0.1:8500"},
+    "resync": {"type": "int", "default": 0},
+    "retry_attempts": {"type": "int", "default": -1},
+    "retry_interval": {"type": "int", "default": 2000},
+    "tags": {"type": "list", "elements": "str", "default": []},
+    "token": {"type": "str", "no_log": True},
+    "ttl": {"type": "int"},
+    "ttl_refresh": {"type": "int"},
+    "use_ip_from_label": {"type": "str"},
+    "user": {"type": "str", "default": "65534:65534"},
+}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_if=[("state", state, ["image"]) for state in ("started", "present", "stopped")],
+    )
+    engine = Engine(module.params["docker_host"], module.params["engine_timeout"])
+    run(module, Registrator(engine, module.params))
+
+
+if __name__ == "__main__":
+    main()
