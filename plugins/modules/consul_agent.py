@@ -243,6 +243,10 @@ pending:
   description: Whether a plan that would stop the running container was left for later, because of O(allow_disruption=false).
   returned: always
   type: bool
+node_name:
+  description: Name of the node.
+  returned: always
+  type: str
 version:
   description: The release of Consul in the image.
   returned: when the image is on the engine

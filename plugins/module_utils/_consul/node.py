@@ -51,17 +51,18 @@ class Node:
         """Bring the node to the wanted state, or say in check mode what that would take."""
         if self.options["state"] == ABSENT:
             return self._converge_absent(check_mode)
+        node = {"node_name": self.options["node_name"]}
         consul_options = self._consul_options()
         self._judge(consul_options)
         recovered = self._steps().recover_unfinished(check_mode)
         image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
         if image is None:
-            return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True)
+            return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True, facts=node)
         version = consul_image.version_of(self.engine, image)
         config = configuration.build(consul_options, self.options["extra_config"], version)
         wanted = self._container(image).as_container()
         plan = self._plan(wanted, config, image)
-        result = Result(plan, changed=bool(plan.differences) or recovered, version=versions.show(version))
+        result = Result(plan, changed=bool(plan.differences) or recovered, facts={**node, "version": versions.show(version)})
         if not plan.differences:
             return result
         make_network = self._check(plan, wanted, config, image)
@@ -88,7 +89,7 @@ class Node:
                     self.engine.api.remove_volume(volume)
             if not self.host_network:
                 network.remove_unused(self.engine, self.options["network"])
-        return Result(plan, changed=bool(plan.differences))
+        return Result(plan, changed=bool(plan.differences), facts={"node_name": self.options["node_name"]})
 
     def _consul_options(self) -> Json:
         """The options that go into the configuration, with what this node's network implies."""

@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker import network, ports
 from ansible_collections.discovery.consul.plugins.module_utils._docker import plan as planning
@@ -30,7 +30,8 @@ class Result:
     plan: Plan
     changed: bool = False
     pending: bool = False
-    version: str | None = None
+    facts: Json = field(default_factory=dict)
+    """What else is known, returned as it is."""
 
 
 def find_image(engine: Engine, image: str, fallback: str | None, may_pull: bool) -> Json | None:

@@ -40,9 +40,8 @@ def run(module: AnsibleModule, program: Convergent, warnings: t.Iterable[str] = 
         "pending": result.pending,
         "plan": result.plan.as_dict(),
         "container_name": program.name,
+        **result.facts,
     }
-    if result.version:
-        answer["version"] = result.version
     if module._diff and result.plan.differences:
         answer["diff"] = _diff(program.name, result)
     module.exit_json(**answer)

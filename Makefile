@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+# `make site` runs the four nodes, `make test` proves them; everything they need is made below this folder.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+INVENTORY ?= inventory/four_node
+VENV := .venv
+BIN := $(VENV)/bin
+PLAY := $(BIN)/ansible-playbook -i $(INVENTORY)
+DATA ?= no
+# Any other image of Consul to test with, like hashicorp/consul:1.22.6.
+CONSUL_IMAGE ?=
+export CONSUL_IMAGE
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: site
+site: environment ## Run four nodes and Registrator on this machine
+	$(PLAY) site.yml $(ARGS)
+
+.PHONY: health
+health: environment ## Ask the cluster how it is
+	$(PLAY) playbooks/health.yml $(ARGS)
+
+.PHONY: clean
+clean: environment ## Remove what `make site` made; the data too with DATA=yes
+	$(PLAY) playbooks/clean.yml -e clean_data=$(DATA) $(ARGS)
+	rm -rf $(VENV) .cache
+
+.PHONY: docs
+docs: test-environment ## Write what follows from the argument specifications
+	$(BIN)/python docs/render.py
+
+.PHONY: test
+test: test-environment ## Everything that proves it
+	tests/run
+
+.PHONY: benchmark
+benchmark: test-environment ## Ratios against the peers, on a machine where the ports are free
+	$(BIN)/python tests/benchmark/nodes.py
+
+.PHONY: build
+build: test-environment ## A tarball of the collection in dist/
+	$(BIN)/ansible-galaxy collection build --output-path dist --force
+
+.PHONY: environment
+environment: $(VENV)/.installed
+
+.PHONY: test-environment
+test-environment: $(VENV)/.test-installed
+
+# The link makes the work tree itself resolvable as discovery.consul: there is no copy that could go stale.
+$(VENV)/.installed: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $$([[ $$(id -u) = 0 ]] || echo sudo) apt-get install --yes python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	mkdir -p $(VENV)/collections/ansible_collections/discovery
+	ln -sfn ../../../.. $(VENV)/collections/ansible_collections/discovery/consul
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.installed requirements-test.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	touch $@

@@ -1,0 +1,94 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the registry is believed to hold of ours, by container, and which container each service id belongs to."""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+
+from .service import Entry
+
+
+class Ledger:
+    """Every method may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: t.Dict[str, t.Dict[str, Entry]] = {}
+        self._holder: t.Dict[str, str] = {}
+        self._written: t.Dict[str, float] = {}
+
+    def of(self, container: str) -> t.Dict[str, Entry]:
+        """Return a container's entries by service id."""
+        with self._lock:
+            return dict(self._entries.get(container, {}))
+
+    def containers(self) -> t.List[str]:
+        with self._lock:
+            return list(self._entries)
+
+    def __len__(self) -> int:
+        """Return how many services are held."""
+        with self._lock:
+            return sum(map(len, self._entries.values()))
+
+    def holds(self, container: str, service_id: str) -> bool:
+        """Tell whether the container was the last to be given this service id."""
+        with self._lock:
+            return self._holder.get(service_id) == container
+
+    def write(self, entry: Entry) -> None:
+        """Note what was just registered, or what the registry was found to hold."""
+        with self._lock:
+            container = entry.service.container
+            self._entries.setdefault(container, {})[entry.service.id] = entry
+            self._holder[entry.service.id] = container
+            self._written[entry.service.id] = time.monotonic()
+
+    def erase(self, container: str, service_id: str) -> None:
+        """Note that the registry holds this no more."""
+        with self._lock:
+            entries = self._entries.get(container, {})
+            entries.pop(service_id, None)
+            if not entries:
+                self._entries.pop(container, None)
+            if self._holder.get(service_id) == container:
+                del self._holder[service_id]
+            self._written[service_id] = time.monotonic()
+
+    def compare(self, found: t.Mapping[str, Entry], host: str, since: float) -> t.Set[str]:
+        """Correct the ledger by what a registry was found to hold, and return the containers to look at again.
+
+        ``host`` is our own mark. What was written after ``since`` (monotonic seconds, when the registry was asked) is
+        left alone: the answer is older than it. What another host's Registrator has taken over is left to it.
+        """
+        with self._lock:
+            written = {service_id for service_id, moment in self._written.items() if moment >= since}
+            self._written = {service_id: self._written[service_id] for service_id in written}
+            again: t.Set[str] = set()
+            for container, entries in list(self._entries.items()):
+                for service_id, entry in list(entries.items()):
+                    if service_id in written or self._holder.get(service_id) != container:
+                        continue
+                    there = found.get(service_id)
+                    if there is None:
+                        del entries[service_id]
+                        again.add(container)
+                    elif there.fingerprint != entry.fingerprint and there.host in ("", host):
+                        entries[service_id] = Entry(entry.service, there.fingerprint, there.host)
+                        again.add(container)
+            again |= self._adopt(found, host, written)
+            return again
+
+    def _adopt(self, found: t.Mapping[str, Entry], host: str, written: t.Set[str]) -> t.Set[str]:
+        """Take over what bears our mark and is not in the ledger: an earlier run of ours wrote it."""
+        adopted: t.Set[str] = set()
+        for service_id, there in found.items():
+            if there.host == host and service_id not in self._holder and service_id not in written:
+                container = there.service.container
+                self._entries.setdefault(container, {})[service_id] = there
+                self._holder[service_id] = container
+                adopted.add(container)
+        return adopted

@@ -1,0 +1,173 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From an inspected container and the options to the services that should be registered: a pure function."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from dataclasses import dataclass, field
+
+from . import metadata
+from .address import Inspected, choose
+from .checks import check_of
+from .metadata import Metadata
+from .options import Options
+from .service import Service
+
+NOT_META = ("id", "tags", "name")
+META_KEY_BYTES, META_VALUE_BYTES, META_PAIRS = 128, 512, 63  # Consul's limits, one pair kept for our mark
+UNFIT_FOR_META = re.compile(r"[^A-Za-z0-9_-]")
+
+
+@dataclass(frozen=True)
+class Host:
+    """The machine that the containers run on."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """The services of one container, why ports have none (``ignored``), and what the user should put right."""
+
+    services: t.Tuple[Service, ...] = ()
+    ignored: t.Tuple[str, ...] = ()
+    warnings: t.Tuple[str, ...] = ()
+
+
+@dataclass
+class _Notes:
+    ignored: t.List[str] = field(default_factory=list)
+    warnings: t.List[str] = field(default_factory=list)
+
+    def warn(self, port: str, texts: t.Iterable[str]) -> None:
+        self.warnings += [f"port {port}: {text}" for text in texts]
+
+
+class _Port(t.NamedTuple):
+    number: str
+    protocol: str
+    host_ip: str
+    host_port: str
+
+
+def services_of(container: Inspected, options: Options, host: Host, owner: t.Optional[Inspected] = None) -> Mapped:
+    """Return what should be registered of a container, given as the engine's inspect answers it.
+
+    ``owner`` is the container whose network it shares, where there is one. Raises TemplateError when ``-tags`` cannot
+    be filled in; any metadata of the container gives services or warnings, never an exception.
+    """
+    notes = _Notes()
+    ports = _ports(container)
+    if not ports:
+        return Mapped(ignored=("no published ports",))
+    eligible = [port for port in ports if options.internal or port.host_port]
+    notes.ignored += [f"port {port.number} not published on host" for port in ports if port not in eligible]
+    config = container.get("Config") or {}
+    found = metadata.pairs(config.get("Env") or (), config.get("Labels") or {})
+    extra_tags = metadata.split_list(options.tags.render(container)) if eligible else []
+    services = []
+    for port in eligible:
+        values = metadata.for_port(found, port.number)
+        if values.get("ignore") or (options.explicit and not values.get("name")):
+            notes.ignored.append(f"service on port {port.number}")
+            continue
+        chosen = choose(
+            container, owner, port.host_ip, internal=options.internal, ip=options.ip, ip_label=options.ip_label, host_address=host.address
+        )
+        notes.warn(port.number, chosen.warnings)
+        services.append(_service(container, port, values, chosen.address, len(eligible) > 1, extra_tags, options, host, notes))
+    _warn_of_equal_ids(services, notes)
+    return Mapped(tuple(services), tuple(notes.ignored), tuple(notes.warnings))
+
+
+def _ports(container: Inspected) -> t.List[_Port]:
+    """Return every port that the container has, published or not, each with its first binding."""
+    exposed = (container.get("Config") or {}).get("ExposedPorts") or {}
+    bindings: t.Dict[str, t.Tuple[str, str]] = {port: ("0.0.0.0", port.partition("/")[0]) for port in exposed}
+    for port, bound in ((container.get("NetworkSettings") or {}).get("Ports") or {}).items():
+        first = bound[0] if bound else {}
+        bindings[port] = (first.get("HostIp") or "", first.get("HostPort") or "")
+    ports = []
+    for port in sorted(bindings):
+        number, _, protocol = port.partition("/")
+        ports.append(_Port(number, protocol or "tcp", *bindings[port]))
+    return ports
+
+
+def _service(
+    container: Inspected, port: _Port, values: Metadata, address: str, is_group: bool, extra_tags: t.Sequence[str], options: Options, host: Host, notes: _Notes
+) -> Service:
+    is_udp = port.protocol == "udp"
+    name = values.get("name") or _default_name(container)
+    if is_group and not (values.get("name") and "name" in values.for_port):
+        name += f"-{port.number}"
+    container_id = str(container.get("Id") or "")
+    number = _number(port.number if options.internal else port.host_port)
+    check, check_warnings = check_of(values, address, number, container_id, port.number)
+    meta, meta_warnings = _meta(values)
+    notes.warn(port.number, check_warnings + meta_warnings)
+    default_id = ":".join([host.name or port.host_ip, _container_name(container), port.number] + ["udp"] * is_udp)
+    return Service(
+        id=values.get("id") or default_id,
+        name=name,
+        address=address,
+        port=number,
+        container=container_id,
+        tags=(*metadata.split_list(values.get("tags")), *extra_tags, *["udp"] * is_udp),
+        meta=meta,
+        check=check,
+        private_port=_number(port.number),
+        container_hostname=str((container.get("Config") or {}).get("Hostname") or ""),
+    )
+
+
+def _container_name(container: Inspected) -> str:
+    return str(container.get("Name") or "").lstrip("/")
+
+
+def _default_name(container: Inspected) -> str:
+    """Return the image's name without registry, tag and digest; the container's where the image has none."""
+    image = str((container.get("Config") or {}).get("Image") or "")
+    name = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
+    identifier = str(container.get("Image") or "").rpartition(":")[2]
+    is_identifier = image.startswith("sha256:") or (len(image) >= 12 and identifier.startswith(image))
+    if name and not is_identifier:
+        return name
+    return _container_name(container) or str(container.get("Id") or "")[:12]
+
+
+def _number(text: str) -> int:
+    """Return a port's number; 0 for what is none."""
+    return int(text) if re.match(r"[0-9]{1,5}\Z", text) and int(text) < 65536 else 0
+
+
+def _meta(values: Metadata) -> t.Tuple[t.Dict[str, str], t.List[str]]:
+    """Return the metadata that nothing else uses, as Consul takes it, and a warning for each key that it would refuse."""
+    meta: t.Dict[str, str] = {}
+    warnings = []
+    for key, value in values.values.items():
+        if key in NOT_META or key.startswith("check_"):
+            continue
+        fit = UNFIT_FOR_META.sub("_", key)
+        if not fit or fit in meta or len(fit) > META_KEY_BYTES or fit.startswith("consul-") or fit.startswith("check_"):
+            warnings.append(f"SERVICE_{key.upper()} cannot be a key of Consul's meta data: left out")
+        elif len(value.encode()) > META_VALUE_BYTES:
+            warnings.append(f"SERVICE_{key.upper()} is longer than {META_VALUE_BYTES} bytes: left out of the meta data")
+        elif len(meta) == META_PAIRS:
+            warnings.append(f"SERVICE_{key.upper()} is one too many: Consul takes {META_PAIRS} keys of meta data")
+        else:
+            if fit != key:
+                warnings.append(f"SERVICE_{key.upper()} is written as {fit}: Consul takes letters, digits, _ and - only")
+            meta[fit] = value
+    return meta, warnings
+
+
+def _warn_of_equal_ids(services: t.Sequence[Service], notes: _Notes) -> None:
+    seen: t.Set[str] = set()
+    for service in services:
+        if service.id in seen:
+            notes.warnings.append(f"SERVICE_ID={service.id} is the id of several ports: each overwrites the one before, give each port its own")
+        seen.add(service.id)

@@ -1,0 +1,103 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Keys that wait for work: each at most once, and never handed out while somebody is at work on it.
+
+So work on one key never overlaps, and however often a key is added meanwhile, it is worked on once more, with the
+latest state. A key whose work failed comes back after a pause that grows.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+import threading
+import time
+import typing as t
+from collections import deque
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 15.0
+
+
+class WorkQueue:
+    """Every method may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._ready: t.Deque[str] = deque()
+        self._waiting: t.Set[str] = set()  # in _ready, or to go there when its work is done
+        self._working: t.Set[str] = set()
+        self._delayed: t.List[t.Tuple[float, str]] = []
+        self._failures: t.Dict[str, int] = {}
+        self._closed = False
+
+    def add(self, key: str) -> None:
+        with self._changed:
+            self._add(key)
+
+    def get(self) -> t.Optional[str]:
+        """Wait for a key to work on; None when the queue was closed. ``done`` or ``failed`` must follow."""
+        with self._changed:
+            while not self._closed:
+                pause = self._release_delayed()
+                if self._ready:
+                    key = self._ready.popleft()
+                    self._waiting.discard(key)
+                    self._working.add(key)
+                    return key
+                self._changed.wait(pause)
+            return None
+
+    def done(self, key: str) -> None:
+        """The work on a key succeeded."""
+        with self._changed:
+            self._failures.pop(key, None)
+            self._finish(key)
+
+    def failed(self, key: str) -> None:
+        """The work on a key failed: it comes back by itself."""
+        with self._changed:
+            count = self._failures[key] = self._failures.get(key, 0) + 1
+            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(count, 20)) * random.uniform(0.5, 1.0)
+            heapq.heappush(self._delayed, (time.monotonic() + pause, key))
+            self._finish(key)
+
+    def hurry(self) -> None:
+        """Take up at once what waits after a failure: its cause has just gone."""
+        with self._changed:
+            self._delayed = [(0.0, key) for _, key in self._delayed]
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def __len__(self) -> int:
+        """Return how many keys wait, are worked on, or come back later."""
+        with self._changed:
+            return len(self._waiting | self._working | {key for _, key in self._delayed})
+
+    def is_busy_with(self, key: str) -> bool:
+        with self._changed:
+            return key in self._waiting or key in self._working
+
+    def _add(self, key: str) -> None:
+        if key in self._waiting:
+            return
+        self._waiting.add(key)
+        if key not in self._working:
+            self._ready.append(key)
+            self._changed.notify()
+
+    def _finish(self, key: str) -> None:
+        self._working.discard(key)
+        if key in self._waiting:
+            self._ready.append(key)
+        self._changed.notify_all()
+
+    def _release_delayed(self) -> t.Optional[float]:
+        """Add the keys whose pause is over; return the seconds until the next one is, or None."""
+        now = time.monotonic()
+        while self._delayed and self._delayed[0][0] <= now:
+            self._add(heapq.heappop(self._delayed)[1])
+        return self._delayed[0][0] - now if self._delayed else None
