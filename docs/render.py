@@ -37,7 +37,9 @@ class Dumper(yaml.SafeDumper):
         super().increase_indent(flow, False)
 
 
-Dumper.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "{{" in text or re.match(r"^\d+:\d+$", text) else None))
+Dumper.add_representer(
+    str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if "{{" in text or re.match(r"^\d+:\d+$", text) else None)
+)
 
 
 def documentation(path: pathlib.Path, kind: str) -> Json:

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
@@ -52,8 +53,18 @@ def create(engine: Engine, name: str, subnet: str) -> None:
                 ipam={"Driver": "default", "Config": [{"Subnet": subnet}]},
             )
     except EngineError:
-        if engine.network(name) is None:
+        if not _appears(engine, name):
             raise
+
+
+def _appears(engine: Engine, name: str, seconds: float = 3) -> bool:
+    """Whether another run's network comes up: the engine refuses its subnet a moment before it shows its name."""
+    deadline = time.monotonic() + seconds
+    while engine.network(name) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def remove_unused(engine: Engine, name: str) -> bool:

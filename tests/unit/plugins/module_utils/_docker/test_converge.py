@@ -9,18 +9,19 @@ import typing as t
 from dataclasses import replace
 
 import pytest
-from fake_engine import FakeEngine
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container, ContainerError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import ContainerSpec
+from fake_engine import FakeEngine
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 Json = t.Dict[str, t.Any]
 
-BASE = ContainerSpec(image="consul:1", entrypoint=["consul"], command=["agent"], environment={"A": "1"}, labels={"l": "1"}, hostname="node1", network="consul", user="100:1000")
+BASE = ContainerSpec(
+    image="consul:1", entrypoint=["consul"], command=["agent"], environment={"A": "1"}, labels={"l": "1"}, hostname="node1", network="consul", user="100:1000"
+)
 
 
 def plan_for(fake: FakeEngine, spec: ContainerSpec, state: str = "started") -> tuple[Engine, Json, t.Any]:
@@ -114,7 +115,10 @@ def test_applied_twice_means_no_change_and_an_empty_plan_means_the_same(first: C
             assert len(fake.journal) == before, "planning changes nothing"
             assert converge_to(fake, second) == predicted
             assert converge_to(fake, second) == []
-            unchanged = (first.as_container()["Config"], first.as_container()["HostConfig"]) == (second.as_container()["Config"], second.as_container()["HostConfig"])
+            unchanged = (first.as_container()["Config"], first.as_container()["HostConfig"]) == (
+                second.as_container()["Config"],
+                second.as_container()["HostConfig"],
+            )
             if unchanged:
                 assert predicted == []
         finally:

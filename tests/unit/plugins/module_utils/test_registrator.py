@@ -1,0 +1,55 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Registrator's command line from typed options, and what contradicts itself."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from ansible_collections.discovery.consul.plugins.module_utils import _registrator
+from ansible_collections.discovery.consul.plugins.modules import registrator
+
+DEFAULTS: dict[str, t.Any] = {name: argument.get("default") for name, argument in registrator.ARGUMENTS.items()}
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({"ip": "10.0.0.1"}, "-ip=10.0.0.1"),
+        ({"internal": True}, "-internal"),
+        ({"explicit": True}, "-explicit"),
+        ({"use_ip_from_label": "addr"}, "-useIpFromLabel=addr"),
+        ({"tags": ["a", "b,c"]}, "-tags=a,b\\,c"),
+        ({"ttl": 30, "ttl_refresh": 10}, "-ttl=30"),
+        ({"resync": 60}, "-resync=60"),
+        ({"deregister": "on-success"}, "-deregister=on-success"),
+        ({"retry_attempts": 5}, "-retry-attempts=5"),
+        ({"retry_interval": 100}, "-retry-interval=100"),
+        ({"cleanup": True}, "-cleanup"),
+        ({"extra_flags": ["-x"]}, "-x"),
+    ],
+)
+def test_each_option_is_a_flag_before_the_registry(change: dict[str, t.Any], flag: str) -> None:
+    line = _registrator.flags({**DEFAULTS, **change})
+    assert flag in line
+    assert flag not in _registrator.flags(DEFAULTS)
+    assert line[-1] == "consul://127.0.0.1:8500"
+    assert all(one.startswith("-") for one in line[:-1])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ttl": 30}, "go together"),
+        ({"ttl": 10, "ttl_refresh": 10}, "must be greater than ttl_refresh"),
+        ({"retry_interval": 0}, "greater than 0"),
+        ({"internal": True, "ip": "10.0.0.1"}, "no effect with internal"),
+        ({"registry": "localhost"}, "is no URI"),
+    ],
+)
+def test_contradictions_are_sentences(change: dict[str, t.Any], words: str) -> None:
+    (problem,) = _registrator.problems({**DEFAULTS, **change})
+    assert words in problem
+    assert _registrator.problems(DEFAULTS) == []
