@@ -1,10 +1,9 @@
-#!/usr/bin/env python3
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """Write what follows from the argument specifications: each option is documented once, in the module or role that has it.
 
-    docs/render.py [--check]
+    python docs/render.py [--check]
 
 - a role that hands its options to a module gets them from the module's documentation: into `meta/argument_specs.yml`,
   `defaults/main.yml` and the call in `tasks/`, between the lines `# BEGIN rendered` and `# END rendered`;

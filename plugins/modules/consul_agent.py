@@ -122,12 +122,9 @@ options:
         would leave one voter alone. Consul's default is V(false) on servers and V(true) on clients.
     type: bool
   enable_syslog:
-    description: Log to the host's syslog too. Refused where the host has no C(/dev/log).
+    description: Log to the host's syslog too. Refused where the host has no C(/dev/log). The facility is set with O(extra_config).
     type: bool
     default: false
-  syslog_facility:
-    description: Facility for O(enable_syslog).
-    type: str
   pid_file:
     description: Path in the container of a file with the agent's process id, below C(/tmp) or O(data_dir).
     type: str
@@ -308,7 +305,6 @@ ARGUMENTS = {
     "retry_max": {"type": "int", "default": 0},
     "server": {"type": "bool", "default": False},
     "skip_leave_on_interrupt": {"type": "bool"},
-    "syslog_facility": {"type": "str"},
     "ui": {"type": "bool", "default": True},
     "user": {"type": "str", "default": "100:1000"},
 }

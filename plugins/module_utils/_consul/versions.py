@@ -91,7 +91,6 @@ OPTIONS: dict[str, tuple[Key, ...]] = {
     "retry_max": (Key("retry_max"),),
     "server": (Key("server"),),
     "skip_leave_on_interrupt": (Key("skip_leave_on_interrupt"),),
-    "syslog_facility": (Key("syslog_facility"),),
     "ui": _renamed("ui", "ui_config.enabled", (1, 9, 0)),
 }
 """Each typed option and where it is written. An option without a key for a release cannot be had with it."""
