@@ -43,9 +43,7 @@ def of_network(container: Inspected) -> str:
     return next((str(address) for address in addresses if address), "")
 
 
-def choose(
-    container: Inspected, owner: t.Optional[Inspected], host_ip: str, *, internal: bool, ip: str, ip_label: str, host_address: str
-) -> Chosen:
+def choose(container: Inspected, owner: t.Optional[Inspected], host_ip: str, *, internal: bool, ip: str, ip_label: str, host_address: str) -> Chosen:
     """Return the address for a port whose binding names ``host_ip``.
 
     The later wins: the binding (or, with ``internal``, the container's own address), ``ip``, the label ``ip_label``,

@@ -82,7 +82,7 @@ class Engine:
         self._local = threading.local()
 
 
-class _errors_translated:  # noqa: N801 - reads as a phrase after `with`
+class _errors_translated:
     """Turn what the SDK and its HTTP library raise into EngineError."""
 
     def __enter__(self) -> None:

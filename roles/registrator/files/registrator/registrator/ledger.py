@@ -70,17 +70,18 @@ class Ledger:
             again: t.Set[str] = set()
             for container, entries in list(self._entries.items()):
                 for service_id, entry in list(entries.items()):
-                    if service_id in written or self._holder.get(service_id) != container:
+                    if service_id in written or self._holder.get(service_id, container) != container:
                         continue
                     there = found.get(service_id)
                     if there is None:
                         del entries[service_id]
                         again.add(container)
-                    elif there.fingerprint != entry.fingerprint and there.host in ("", host):
+                    elif there.host not in ("", host):
+                        entries[service_id] = Entry(entry.service, entry.fingerprint, there.host)
+                    elif there.fingerprint != entry.fingerprint:
                         entries[service_id] = Entry(entry.service, there.fingerprint, there.host)
                         again.add(container)
-            again |= self._adopt(found, host, written)
-            return again
+            return again | self._adopt(found, host, written)
 
     def _adopt(self, found: t.Mapping[str, Entry], host: str, written: t.Set[str]) -> t.Set[str]:
         """Take over what bears our mark and is not in the ledger: an earlier run of ours wrote it."""

@@ -74,9 +74,7 @@ def services_of(container: Inspected, options: Options, host: Host, owner: t.Opt
         if values.get("ignore") or (options.explicit and not values.get("name")):
             notes.ignored.append(f"service on port {port.number}")
             continue
-        chosen = choose(
-            container, owner, port.host_ip, internal=options.internal, ip=options.ip, ip_label=options.ip_label, host_address=host.address
-        )
+        chosen = choose(container, owner, port.host_ip, internal=options.internal, ip=options.ip, ip_label=options.ip_label, host_address=host.address)
         notes.warn(port.number, chosen.warnings)
         services.append(_service(container, port, values, chosen.address, len(eligible) > 1, extra_tags, options, host, notes))
     _warn_of_equal_ids(services, notes)

@@ -24,6 +24,7 @@ FLAGS = (
     Flag("retry-interval", 2000, "Interval (in millisecond) between retry-attempts"),
     Flag("cleanup", False, "Remove dangling services that an older Registrator of this host left without a mark"),
 )
+NO_TAGS = Template("")
 
 
 class OptionError(Exception):
@@ -39,7 +40,7 @@ class Options:
     internal: bool = False
     explicit: bool = False
     ip_label: str = ""
-    tags: Template = Template("")
+    tags: Template = NO_TAGS
     ttl: int = 0
     ttl_refresh: int = 0
     resync: int = 0

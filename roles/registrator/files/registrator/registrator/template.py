@@ -49,7 +49,7 @@ class Template:
         while self._pieces:
             is_action, piece = self._pieces.pop(0)
             if not is_action:
-                nodes.append(lambda dot, piece=piece: piece)
+                nodes.append(_constant(piece))
                 continue
             keyword, _, rest = piece.strip().partition(" ")
             if keyword in ENDS:
@@ -57,15 +57,14 @@ class Template:
             if keyword in ("if", "with", "range"):
                 nodes.append(self._block(keyword, rest))
             elif piece.strip():
-                expression = _Parser(piece).whole()
-                nodes.append(lambda dot, expression=expression: text_of(expression(dot)))
+                nodes.append(_printed(_Parser(piece).whole()))
         return _concatenation(nodes), ""
 
     def _block(self, keyword: str, condition: str) -> Node:
         """Read an ``if``, ``with`` or ``range`` up to its ``end``."""
         expression = _Parser(condition).whole()
         body, end = self._sequence()
-        otherwise: Node = lambda dot: ""  # noqa: E731 - the value of an absent branch
+        otherwise = _constant("")
         if end.startswith("else"):
             following = end[len("else") :].strip()
             if following.startswith("if "):
@@ -88,6 +87,14 @@ def _branch(keyword: str, expression: Expression, body: Node, otherwise: Node) -
         return body(value if keyword == "with" else dot)
 
     return render
+
+
+def _constant(text: str) -> Node:
+    return lambda dot: text
+
+
+def _printed(expression: Expression) -> Node:
+    return lambda dot: text_of(expression(dot))
 
 
 def _concatenation(nodes: t.Sequence[Node]) -> Node:

@@ -18,32 +18,39 @@ from collections import deque
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 15.0
 
 
+class Work(t.NamedTuple):
+    """A key to work on, and the latest that was heard of it: empty unless everything since is told by it."""
+
+    key: str
+    news: str
+
+
 class WorkQueue:
     """Every method may be called by any thread."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ready: t.Deque[str] = deque()
-        self._waiting: t.Set[str] = set()  # in _ready, or to go there when its work is done
+        self._waiting: t.Dict[str, str] = {}  # the news of what is in _ready, or goes there when its work is done
         self._working: t.Set[str] = set()
         self._delayed: t.List[t.Tuple[float, str]] = []
         self._failures: t.Dict[str, int] = {}
         self._closed = False
 
-    def add(self, key: str) -> None:
+    def add(self, key: str, news: str = "") -> None:
+        """Have a key worked on. Later news take the place of earlier ones that nobody has worked on."""
         with self._changed:
-            self._add(key)
+            self._add(key, news)
 
-    def get(self) -> t.Optional[str]:
+    def get(self) -> t.Optional[Work]:
         """Wait for a key to work on; None when the queue was closed. ``done`` or ``failed`` must follow."""
         with self._changed:
             while not self._closed:
                 pause = self._release_delayed()
                 if self._ready:
                     key = self._ready.popleft()
-                    self._waiting.discard(key)
                     self._working.add(key)
-                    return key
+                    return Work(key, self._waiting.pop(key))
                 self._changed.wait(pause)
             return None
 
@@ -64,8 +71,9 @@ class WorkQueue:
     def hurry(self) -> None:
         """Take up at once what waits after a failure: its cause has just gone."""
         with self._changed:
-            self._delayed = [(0.0, key) for _, key in self._delayed]
-            self._changed.notify_all()
+            for _, key in self._delayed:
+                self._add(key)
+            self._delayed = []
 
     def close(self) -> None:
         with self._changed:
@@ -75,17 +83,12 @@ class WorkQueue:
     def __len__(self) -> int:
         """Return how many keys wait, are worked on, or come back later."""
         with self._changed:
-            return len(self._waiting | self._working | {key for _, key in self._delayed})
+            return len(self._waiting.keys() | self._working | {key for _, key in self._delayed})
 
-    def is_busy_with(self, key: str) -> bool:
-        with self._changed:
-            return key in self._waiting or key in self._working
-
-    def _add(self, key: str) -> None:
-        if key in self._waiting:
-            return
-        self._waiting.add(key)
-        if key not in self._working:
+    def _add(self, key: str, news: str = "") -> None:
+        is_new = key not in self._waiting
+        self._waiting[key] = news
+        if is_new and key not in self._working:
             self._ready.append(key)
             self._changed.notify()
 

@@ -1,0 +1,33 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lines on standard error, as the original writes them: ``2006/01/02 15:04:05 message``."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+class Log:
+    """Where everything that the user may want to read goes. Any thread may use it."""
+
+    def __init__(self, debug: bool = False) -> None:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y/%m/%d %H:%M:%S"))
+        self._logger = logging.Logger("registrator", logging.DEBUG if debug else logging.INFO)
+        self._logger.addHandler(handler)
+
+    def info(self, message: str) -> None:
+        self._logger.info(_one_line(message))
+
+    def debug(self, message: str) -> None:
+        self._logger.debug(_one_line(message))
+
+    def exception(self, message: str, error: BaseException) -> None:
+        """Log an error that nobody foresaw, with where it comes from."""
+        self._logger.error(_one_line(f"{message}: {error!r}"), exc_info=error)
+
+
+def _one_line(message: str) -> str:
+    """Keep what a container's metadata says from looking like a line of ours."""
+    return message.replace("\r", "\\r").replace("\n", "\\n")

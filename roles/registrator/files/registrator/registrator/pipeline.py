@@ -1,0 +1,193 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put the pipeline together: events and lists fill the queue, workers reconcile, and the registry is looked after.
+
+engine --events, lists--> queue --containers--> reconciler (mapping, differences) --> registry
+                            ^                                                            |
+                            +------------------ comparison of what is registered <-------+
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import typing as t
+
+from .engine import Engine, EngineError
+from .log import Log
+from .options import Options
+from .reconcile import Reconciler
+from .registry import Registry, RegistryError
+from .schedule import Job, Schedule
+from .service import Entry
+from .template import TemplateError
+from .workqueue import WorkQueue
+
+WORKERS = 4
+COMPARE_S, LIST_S = 2.0, 10.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+DANGLING_ID = re.compile(r"(.+?):([a-zA-Z0-9][a-zA-Z0-9_.-]+):[0-9]+(?::udp)?\Z")
+
+
+class Pipeline:
+    """Everything that runs. ``start`` and ``run`` are called once, by one thread."""
+
+    def __init__(self, engine: Engine, registry: Registry, options: Options, hostname: str, log: Log) -> None:
+        self.engine, self.registry, self.options, self.hostname, self.log = engine, registry, options, hostname, log
+        self.queue = WorkQueue()
+        self.reconciler = Reconciler(engine, registry, options, hostname, self.queue, log, self._bad_template)
+        jobs = [
+            Job("list", LIST_S, self._list_changes),
+            Job("compare", COMPARE_S, self._look_after),
+            Job("resync", options.resync, self.sync),
+            Job("refresh", options.ttl_refresh, self._refresh),
+        ]
+        self.schedule = Schedule(jobs)
+        self._outlines: t.Dict[str, str] = {}
+        self._engine_away = self._registry_away = False
+        self._stopping = threading.Event()
+        self._is_settled = False
+        self._fatal: t.Optional[TemplateError] = None
+
+    def start(self) -> None:
+        """Watch the engine, and register what runs. Raises EngineError or TemplateError when that cannot begin."""
+        events = self.engine.events()
+        self.log.info("Listening for Docker events ...")
+        threading.Thread(target=self._watch, args=(events,), name="events", daemon=True).start()
+        self._compare()
+        self.sync(is_first=True)
+        for number in range(WORKERS):
+            threading.Thread(target=self.reconciler.work, name=f"worker-{number}", daemon=True).start()
+
+    def run(self) -> None:
+        """Go on until ``stop``. Raises TemplateError when ``-tags`` fails for what runs at the start."""
+        self.schedule.run()
+        if self._fatal:
+            raise self._fatal
+
+    def stop(self) -> None:
+        """End ``run``. May be called from a signal handler."""
+        self._stopping.set()
+        self.queue.close()
+        self.schedule.stop()
+
+    def sync(self, is_first: bool = False) -> None:
+        """Look at every container again, at those that run and at those that are registered."""
+        try:
+            outlines = self.engine.containers()
+        except EngineError as error:
+            if is_first:
+                raise
+            self._lost_engine(error)
+            self.schedule.soon("resync", LONGEST_PAUSE_S)
+            return
+        self._engine_away = False
+        self.log.info(f"Syncing services on {len(outlines)} containers")
+        self._outlines = outlines
+        self._look_at({*outlines, *self.reconciler.ledger.containers()})
+
+    def _watch(self, events: t.Iterable[t.Any]) -> None:
+        """Read events for ever. Nothing but reading happens here, so that none is missed."""
+        pause = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                for event in events:
+                    pause = FIRST_PAUSE_S
+                    if event.container:
+                        self.queue.add(event.container, event.action)
+                raise EngineError("Docker event stream closed")
+            except EngineError as error:
+                self._lost_engine(error)
+            events = self._reconnected(pause)
+            pause = min(LONGEST_PAUSE_S, pause * 2)
+
+    def _reconnected(self, pause: float) -> t.Iterable[t.Any]:
+        """Try until the engine answers again, and have everything looked at that was missed meanwhile."""
+        while not self._stopping.wait(pause):
+            try:
+                self.engine.forget_version()
+                events = self.engine.events()
+            except EngineError:
+                pause = min(LONGEST_PAUSE_S, pause * 2)
+                continue
+            self._engine_away = False
+            self.log.info("Listening for Docker events again")
+            self.schedule.soon("resync")
+            self.queue.hurry()
+            return events
+        return ()
+
+    def _lost_engine(self, error: EngineError) -> None:
+        if not self._engine_away and not self._stopping.is_set():
+            self._engine_away = True
+            self.log.info(f"{error}; trying again until it answers")
+
+    def _list_changes(self) -> None:
+        """Look at the containers that a list tells something new of: a safety net under the events."""
+        try:
+            outlines = self.engine.containers()
+        except EngineError as error:
+            self._lost_engine(error)
+            return
+        self._engine_away = False
+        before, self._outlines = self._outlines, outlines
+        changed = {container for container, outline in outlines.items() if before.get(container) != outline}
+        known = {*before, *self.reconciler.ledger.containers()}
+        self._look_at(changed | (known - set(outlines)))
+
+    def _compare(self) -> t.Optional[t.Mapping[str, Entry]]:
+        """Look at the containers whose services the registry does not hold as they were registered; return what it holds."""
+        since = time.monotonic()
+        try:
+            found = self.registry.registered()
+        except RegistryError as error:
+            if not self._registry_away:
+                self.log.info(f"{error}; trying again until it answers")
+            self._registry_away = True
+            return None
+        if self._registry_away:
+            self._registry_away = False
+            self.log.info("The registry answers again")
+            self.queue.hurry()
+        if found is not None:
+            self._look_at(self.reconciler.ledger.compare(found, self.hostname, since))
+        return found
+
+    def _look_after(self) -> None:
+        """Compare, and once nothing is left to do, clean up."""
+        found = self._compare()
+        if len(self.queue):
+            return
+        self._is_settled = True
+        if self.options.cleanup and found:
+            self._clean_up(found)
+
+    def _clean_up(self, found: t.Mapping[str, Entry]) -> None:
+        """Remove what a Registrator of this host left that marks nothing: the original, or an older one."""
+        for service_id, entry in found.items():
+            match = DANGLING_ID.match(service_id)
+            if entry.host or not match or match[1] != self.hostname:
+                continue
+            self.log.info(f"dangling: {service_id}")
+            try:
+                self.registry.deregister(entry.service)
+                self.log.info(f"{service_id} removed")
+            except RegistryError as error:
+                self.log.info(f"deregister failed: {service_id} {error}")
+
+    def _refresh(self) -> None:
+        try:
+            self.reconciler.refresh()
+        except RegistryError as error:
+            self.log.info(f"refresh failed: {error}")
+
+    def _bad_template(self, error: TemplateError) -> None:
+        """A template that fails at once is a mistake in the options; later, only one container's metadata is odd."""
+        if not self._is_settled:
+            self._fatal = error
+            self.stop()
+
+    def _look_at(self, containers: t.Iterable[str]) -> None:
+        for container in containers:
+            self.queue.add(container)

@@ -1,0 +1,80 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where services are written: a small interface, and one file for each registry that has it.
+
+To add a registry, add a file with a class that has the methods of ``Registry`` and name it in ``ADAPTERS``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+from urllib.parse import SplitResult, urlsplit
+
+from ..options import Options
+from ..service import Entry, Service
+
+ADAPTERS = {
+    "consul": "consul.Consul",
+    "consul-unix": "consul.Consul",
+    "consul-tls": "consul.Consul",
+    "consulkv": "consulkv.ConsulKv",
+    "consulkv-unix": "consulkv.ConsulKv",
+}
+
+
+class RegistryError(Exception):
+    """The registry refuses a request. The message says what and why, in one line."""
+
+
+class RegistryUnreachable(RegistryError):
+    """The registry cannot be reached, or has no leader: nothing is wrong with the request."""
+
+
+class BadAddress(Exception):
+    """The registry's URI is not understood. The message is one line for the user."""
+
+
+class Context(t.NamedTuple):
+    """What an adapter is made from."""
+
+    uri: SplitResult
+    options: Options
+    host: str
+    environment: t.Mapping[str, str]
+
+
+class Registry(t.Protocol):
+    """Any thread may call any method. Except for ``fingerprint`` they talk to the registry and raise RegistryError."""
+
+    def ping(self) -> str:
+        """Return one line for the log, or an empty string, when the registry answers."""
+
+    def register(self, service: Service) -> None:
+        """Write a service, in place of what has its id."""
+
+    def deregister(self, service: Service) -> None:
+        """Remove a service. That it is not there is no error."""
+
+    def refresh(self, service: Service) -> None:
+        """Keep a service with a time to live from expiring."""
+
+    def registered(self) -> t.Optional[t.Mapping[str, Entry]]:
+        """Return all that the registry holds, anybody's, by service id; None where it cannot be listed."""
+
+    def fingerprint(self, service: Service) -> str:
+        """Return the fingerprint that ``registered`` gives this service once it is written."""
+
+
+def connect(options: Options, host: str, environment: t.Mapping[str, str]) -> Registry:
+    """Return the registry that the URI names, without talking to it. ``host`` goes into the mark of what is written."""
+    try:
+        uri = urlsplit(options.registry)
+        uri.port  # noqa: B018 - raises ValueError when it is no number
+    except ValueError:
+        raise BadAddress(f"bad adapter uri: {options.registry}") from None
+    if uri.scheme not in ADAPTERS:
+        raise BadAddress(f"unrecognized adapter: {options.registry}")
+    module, _, name = ADAPTERS[uri.scheme].partition(".")
+    adapter = getattr(importlib.import_module(f".{module}", __name__), name)
+    return t.cast(Registry, adapter(Context(uri, options, host, environment)))
