@@ -11,6 +11,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.discovery.consul.plugins.module_utils._docker import image as images
 from ansible_collections.discovery.consul.plugins.module_utils._docker import network, ports
 from ansible_collections.discovery.consul.plugins.module_utils._docker import plan as planning
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container
@@ -46,9 +47,7 @@ def find_image(engine: Engine, image: str, fallback: str | None, may_pull: bool)
     if not may_pull:
         return None
     try:
-        with engine.doing(f"pull the image {image}"):
-            repository, tag = _split_tag(image)
-            engine.api.pull(repository, tag=tag)
+        images.pull(engine, image)
     except EngineError as exc:
         raise EngineError(
             f"The image {image} is not on the Docker engine and cannot be pulled: {exc} "
@@ -108,12 +107,3 @@ def _state_differences(live: Json, state: str) -> list[Difference]:
     if state == STOPPED and live.get("Running"):
         return [Difference("state", live.get("Status"), "stopped", STOP)]
     return []
-
-
-def _split_tag(image: str) -> tuple[str, str | None]:
-    if "@" in image:
-        repository, _at, digest = image.partition("@")
-        return repository, digest
-    head, slash, tail = image.rpartition("/")
-    name, _colon, tag = tail.partition(":")
-    return f"{head}{slash}{name}", tag or "latest"
