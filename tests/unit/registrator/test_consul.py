@@ -1,0 +1,119 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Consul agent is asked, seen by a small agent on loopback."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from agent import Agent
+from registrator.options import Options
+from registrator.registry import BadAddress, RegistryError, RegistryUnreachable, connect
+from registrator.service import Service
+
+SERVICE = Service("h:web:80", "web", "10.0.0.1", 8080, "c1", ("a",), {"region": "eu"}, {"TCP": "10.0.0.1:8080", "Interval": "10s"})
+
+
+def test_what_was_registered_is_found_with_the_same_fingerprint_and_our_mark(agent: Agent) -> None:
+    registry = agent.registry()
+    registry.register(SERVICE)
+    entry = (registry.registered() or {})["h:web:80"]
+    assert entry.fingerprint == registry.fingerprint(SERVICE)
+    assert (entry.host, entry.service.container) == ("host1", "c1")
+
+
+@pytest.mark.parametrize("change", [{"port": 1}, {"tags": ("b",)}, {"meta": {}}, {"check": None}, {"container": "c2"}, {"address": ""}, {"name": "x"}])
+def test_every_change_changes_the_fingerprint(agent: Agent, change: t.Dict[str, t.Any]) -> None:
+    registry = agent.registry()
+    assert registry.fingerprint(Service(**{**SERVICE.__dict__, **change})) != registry.fingerprint(SERVICE)
+
+
+def test_an_unchanged_answer_is_not_read_twice(agent: Agent) -> None:
+    registry = agent.registry()
+    registry.register(SERVICE)
+    first = registry.registered()
+    assert registry.registered() is first
+    agent.services["h:web:80"]["Port"] = 1
+    assert registry.registered() is not first
+
+
+def test_what_bears_no_mark_belongs_to_nobody(agent: Agent) -> None:
+    agent.services = {"x": {"ID": "x", "Service": "x", "Tags": None, "Meta": None}, "y": {"ID": "y", "Meta": {"check_registrator": "odd"}}}
+    assert [entry.host for entry in (agent.registry().registered() or {}).values()] == ["", ""]
+
+
+def test_an_id_is_escaped_in_the_path_but_for_slashes(agent: Agent) -> None:
+    agent.registry().deregister(Service("my id/1?x#y", "n", "", 1, "c"))
+    assert agent.paths == ["/v1/agent/service/deregister/my%20id/1%3Fx%23y"]
+
+
+def test_the_token_comes_from_a_file_that_is_read_again_when_it_changes(agent: Agent, tmp_path: t.Any) -> None:
+    file = tmp_path / "token"
+    file.write_text("first\n")
+    registry = agent.registry(CONSUL_HTTP_TOKEN="loses", CONSUL_HTTP_TOKEN_FILE=str(file))
+    registry.ping()
+    file.write_text("the second\n")
+    registry.ping()
+    file.unlink()
+    registry.ping()
+    assert [headers["X-Consul-Token"] for headers in agent.headers] == ["first", "the second", "the second"]
+
+
+def test_a_token_file_that_cannot_be_read_is_told_without_a_token(agent: Agent, tmp_path: t.Any) -> None:
+    with pytest.raises(RegistryError, match="CONSUL_HTTP_TOKEN_FILE cannot be read"):
+        agent.registry(CONSUL_HTTP_TOKEN_FILE=str(tmp_path / "none")).ping()
+
+
+def test_token_and_password_from_the_environment(agent: Agent) -> None:
+    agent.registry(CONSUL_HTTP_TOKEN="t0", CONSUL_HTTP_AUTH="user:pass").ping()
+    assert (agent.headers[0]["X-Consul-Token"], agent.headers[0]["Authorization"]) == ("t0", "Basic dXNlcjpwYXNz")
+
+
+def test_a_refusal_names_the_missing_right(agent: Agent) -> None:
+    agent.answer = (403, b"Permission denied")
+    with pytest.raises(RegistryError, match=r"403 \(Permission denied\): the token needs service:write on web"):
+        agent.registry().register(SERVICE)
+
+
+def test_no_leader_is_no_refusal(agent: Agent) -> None:
+    agent.answer = (500, b"No cluster leader")
+    with pytest.raises(RegistryUnreachable):
+        agent.registry().ping()
+
+
+def test_nobody_answers() -> None:
+    with pytest.raises(RegistryUnreachable, match="Connection refused"):
+        connect(Options(registry="consul://127.0.0.1:1"), "h", {}).ping()
+
+
+def test_the_key_value_store(agent: Agent) -> None:
+    registry = agent.registry("consulkv", "/pre/fix")
+    registry.register(Service("h:web:80", "web", "2001:db8::1", 8080, "c1"))
+    assert agent.paths == ["/v1/kv/pre/fix/web/h:web:80"]
+    assert registry.fingerprint(SERVICE) == "pre/fix/web/h:web:80=10.0.0.1:8080"
+
+
+@pytest.mark.parametrize(
+    "uri, message",
+    [("foo://x", "unrecognized adapter: foo://x"), ("consul://h:port", "bad adapter uri: consul://h:port"), ("consulkv://h:1/", "bad adapter uri")],
+)
+def test_an_uri_that_is_not_understood(uri: str, message: str) -> None:
+    with pytest.raises(BadAddress, match=message):
+        connect(Options(registry=uri), "h", {})
+
+
+@pytest.mark.parametrize(
+    "uri, environment, base",
+    [
+        ("consul:", {}, "http://127.0.0.1:8500"),
+        ("consul://", {"CONSUL_HTTP_ADDR": "10.0.0.9:85"}, "http://10.0.0.9:85"),
+        ("consul://h:1", {"CONSUL_HTTP_ADDR": "10.0.0.9:85"}, "http://h:1"),
+        ("consul://", {"CONSUL_HTTP_ADDR": "https://c:85"}, "https://c:85"),
+        ("consul://h:1", {"CONSUL_HTTP_SSL": "true"}, "https://h:1"),
+        ("consul-tls://h:1", {}, "https://h:1"),
+    ],
+)
+def test_where_the_agent_is(uri: str, environment: t.Dict[str, str], base: str) -> None:
+    registry: t.Any = connect(Options(registry=uri), "h", environment)
+    assert registry._http._base == base

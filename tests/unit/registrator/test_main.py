@@ -1,0 +1,39 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command as its users meet it: exit codes and messages."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+from agent import Agent
+from registrator import VERSION
+from registrator.__main__ import main
+
+
+@pytest.mark.parametrize(
+    "words, code, text",
+    [
+        ("--version", 0, VERSION),
+        ("-h", 0, "registrator [options] <registry URI>"),
+        ("", 2, "Missing required argument for registry URI."),
+        ("consul: -cleanup", 2, "Options should come before the registry URI argument."),
+        ("-version", 2, "flag provided but not defined: -version"),
+        ("--version consul:", 2, "flag provided but not defined: -version"),
+        ("-ttl 5 consul:", 1, "-ttl and -ttl-refresh must be specified together or not at all"),
+        ("nope://x", 1, "unrecognized adapter: nope://x"),
+        ("consul://127.0.0.1:1", 1, "Connection refused"),
+        ("-retry-attempts 2 -retry-interval 1 consul://127.0.0.1:1", 1, "Connecting to backend (2/2)"),
+    ],
+)
+def test_exit_code_and_message(words: str, code: int, text: str, capsys: pytest.CaptureFixture) -> None:
+    assert main(words.split(), {}) == code
+    output = "".join(capsys.readouterr())
+    assert text in output
+    assert "Traceback" not in output
+
+
+def test_no_engine_at_the_start_is_an_error(agent: Agent, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
+    assert main([f"consul://{agent.address}"], {"DOCKER_HOST": f"unix://{tmp_path}/none"}) == 1
+    assert "Docker engine: " in capsys.readouterr().err

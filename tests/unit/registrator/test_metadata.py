@@ -1,0 +1,52 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""SERVICE_ keys: which are read, and which of two wins."""
+
+from __future__ import annotations
+
+import pytest
+from registrator.metadata import for_port, pairs, split_list
+
+
+@pytest.mark.parametrize(
+    "environment, labels, wanted",
+    [
+        (["SERVICE_NAME=env"], {"SERVICE_NAME": "label"}, "label"),
+        (["SERVICE_80_NAME=env"], {"SERVICE_NAME": "label"}, "env"),
+        (["SERVICE_80_NAME=env", "SERVICE_NAME=later"], {}, "env"),
+        (["SERVICE_NAME=one", "SERVICE_NAME=two"], {}, "two"),
+        (["SERVICE_443_NAME=other"], {}, ""),
+        (["SERVICE_080_NAME=z", "SERVICE_+80_NAME=z", "SERVICE_-80_NAME=z"], {}, ""),
+        (["service_NAME=z", "XSERVICE_NAME=z", "SERVICE_NAME"], {}, ""),
+        (["SERVICE_Name=mixed"], {}, "mixed"),
+        (["SERVICE_NAME=a=b"], {}, "a=b"),
+    ],
+)
+def test_the_stronger_wins(environment: list, labels: dict, wanted: str) -> None:
+    assert for_port(pairs(environment, labels), "80").get("name") == wanted
+
+
+def test_a_name_that_begins_with_a_number_is_another_ports() -> None:
+    values = for_port(pairs(["SERVICE_3_SCALE=x", "SERVICE_80=y", "SERVICE_=z"], {}), "80")
+    assert values.values == {"80": "y", "": "z"}
+
+
+def test_only_what_names_the_port_is_marked_as_such() -> None:
+    values = for_port(pairs(["SERVICE_80_NAME=a", "SERVICE_TAGS=b"], {}), "80")
+    assert values.for_port == {"name"}
+
+
+@pytest.mark.parametrize(
+    "text, wanted",
+    [
+        ("", []),
+        ("a,b,c", ["a", "b", "c"]),
+        (",a,,b,", ["a", "b"]),
+        (r"a\,b,c", ["a,b", "c"]),
+        (r"a\\,b", [r"a\,b"]),
+        ("a\\", ["a\\"]),
+        (" a , b", [" a ", " b"]),
+    ],
+)
+def test_lists(text: str, wanted: list) -> None:
+    assert split_list(text) == wanted
