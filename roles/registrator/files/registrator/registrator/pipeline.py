@@ -85,7 +85,9 @@ class Pipeline:
         self._engine_away = False
         self.log.info(f"Syncing services on {len(outlines)} containers")
         self._outlines = outlines
-        self._look_at({*outlines, *self.reconciler.ledger.containers()})
+        # What runs goes first: a new container of an old one's name then takes its id over, instead of losing it.
+        self._look_at(outlines)
+        self._look_at(set(self.reconciler.ledger.containers()) - set(outlines))
 
     def _watch(self, events: t.Iterable[t.Any]) -> None:
         """Read events for ever. Nothing but reading happens here, so that none is missed."""

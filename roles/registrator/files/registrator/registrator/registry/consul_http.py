@@ -23,11 +23,11 @@ class ConsulHttp:
     """Requests to one agent, on connections that are kept alive, one for each thread."""
 
     def __init__(self, context: Context, socket_path: str = "") -> None:
-        self._environment = context.environment
         self._unix_socket = socket_path if context.uri.scheme.endswith("-unix") else ""
         self._base = "http://localhost" if self._unix_socket else _base_url(context)
         self._verify, self._certificate = _tls(context.environment)
         self._authentication = _basic(context.environment.get("CONSUL_HTTP_AUTH", ""))
+        self._server_name = context.environment.get("CONSUL_TLS_SERVER_NAME", "")
         self._token = _Token(context.environment)
         self._local = threading.local()
 
@@ -57,6 +57,8 @@ class ConsulHttp:
             session.auth, session.verify, session.cert = self._authentication, self._verify, self._certificate
             if self._unix_socket:
                 session.mount("http://", _unix_adapter(self._unix_socket))
+            if self._server_name:
+                session.mount("https://", _ServerName(self._server_name))
             self._local.session = session
         return t.cast(requests.Session, session)
 
@@ -86,6 +88,17 @@ class _Token:
             # A file that is just being replaced may be missing for a moment: the token read last still counts.
             if not self._text:
                 raise RegistryError(f"CONSUL_HTTP_TOKEN_FILE cannot be read: {error}") from None
+
+
+class _ServerName(HTTPAdapter):
+    """Expects another name in the server's certificate than the one in its address."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: t.Any, **settings: t.Any) -> None:
+        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **settings)  # type: ignore[no-untyped-call]
 
 
 def quoted(text: str) -> str:
