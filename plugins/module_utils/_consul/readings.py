@@ -1,0 +1,268 @@
+# Copyright (c) The discovery.consul contributors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+# Private to this collection: it may change in any release.
+
+"""One reading of a cluster: what its nodes say at about the same time. Nothing is judged here.
+
+Consul keeps a call that needs a leader for 7 seconds when there is none. So all calls go side by side, and what has not
+answered at the deadline is an answer, too.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+import uuid
+from base64 import b64decode
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ansible_collections.discovery.consul.plugins.module_utils._consul.client import Answer, Client, ConsulError
+
+Ask = t.Callable[[], Answer]
+Connect = t.Callable[[str], Client]
+Lookup = t.Callable[[str, str], Answer]
+
+# The part of a reading's time that is waited for nodes to speak for themselves.
+FIRST_LOOK = 0.2
+
+# A follower's commit index follows with the next heartbeat, 1 s at most with the slowest timers.
+SETTLE_READS = 20
+SETTLE_PAUSE = 0.1
+
+# Where a failed write says that nothing was written.
+NOT_WRITTEN = "No cluster leader"
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A node that should be there. `http` and `dns` are where its interfaces are reached; without `http` others speak for it."""
+
+    name: str
+    server: bool
+    address: str | None = None
+    http: str | None = None
+    dns: str | None = None
+
+
+@dataclass
+class Readings:
+    """What was answered: by each node for itself, and through one of them (`via`) for the cluster."""
+
+    nodes: dict[str, dict[str, Answer]] = field(default_factory=dict)
+    via: str | None = None
+    cluster: dict[str, Answer] = field(default_factory=dict)
+    dns: dict[str, dict[str, Answer]] = field(default_factory=dict)
+
+    def node(self, name: str, question: str) -> Answer:
+        return self.nodes.get(name, {}).get(question) or Answer(error="it was not asked")
+
+    def of_cluster(self, question: str) -> Answer:
+        return self.cluster.get(question) or Answer(error="no node answered that could be asked")
+
+
+class Crew:
+    """Questions under way, a thread for each. One that hangs holds nobody up: at the deadline it is left to itself."""
+
+    def __init__(self) -> None:
+        self._begun = time.monotonic()
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._keys: list[tuple[str, str]] = []
+        self._threads: list[threading.Thread] = []
+
+    def ask(self, group: str, questions: dict[str, Ask]) -> None:
+        """Ask one after the other, in a thread. After one without any answer the rest would be without, too."""
+        self._keys += [(group, name) for name in questions]
+        thread = threading.Thread(target=self._work, args=(group, questions), daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def wait(self, deadline: float) -> None:
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+
+    def answers(self) -> dict[tuple[str, str], Answer]:
+        late = Answer(error=f"no answer within {time.monotonic() - self._begun:.0f} s")
+        done = dict(self._answers)
+        return {key: done.get(key, late) for key in self._keys}
+
+    def _work(self, group: str, questions: dict[str, Ask]) -> None:
+        failed: Answer | None = None
+        for name, question in questions.items():
+            answer = failed or _caught(question)
+            failed = answer if answer.status is None else None
+            self._answers[group, name] = answer
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Takes readings of the nodes that are expected. `write` is whether the write probe is allowed."""
+
+    expected: t.Sequence[Expected]
+    connect: Connect
+    lookup: Lookup
+    write: bool = True
+    budget: float = 10
+
+    def read(self) -> Readings:
+        """One reading, which lasts no longer than the budget."""
+        begun = time.monotonic()
+        crew = Crew()
+        for node in self.expected:
+            self._ask_node(crew, node)
+        # What a node says of itself comes at once, or the node hangs: then the others go on without it.
+        crew.wait(begun + self.budget * FIRST_LOOK)
+        readings = self._sorted(crew)
+        readings.via = self._spokesman(readings)
+        if readings.via is not None:
+            self._ask_cluster(crew, readings)
+        crew.wait(begun + self.budget)
+        return self._sorted(crew, readings.via)
+
+    def _ask_node(self, crew: Crew, node: Expected) -> None:
+        if node.http:
+            crew.ask(f"node {node.name}", self._questions(node))
+        if node.dns:
+            crew.ask(f"dns {node.name}", {kind: self._lookup(node.dns, kind) for kind in ("udp", "tcp")})
+
+    def _questions(self, node: Expected) -> dict[str, Ask]:
+        client = self.connect(str(node.http))
+        questions = {"self": _job(client, "/v1/agent/self"), "members": _job(client, "/v1/agent/members")}
+        if node.server:
+            questions["raft"] = _job(client, "/v1/operator/raft/configuration", stale="")
+        # The last, as a client that finds no server needs 7 s for it.
+        return {**questions, "leader": _job(client, "/v1/status/leader")}
+
+    def _lookup(self, endpoint: str, transport: str) -> Ask:
+        return lambda: self.lookup(endpoint, transport)
+
+    def _spokesman(self, readings: Readings) -> str | None:
+        """The node to ask for the cluster: a server that follows the leader that most name, else any that answers."""
+        named = {node.name: readings.node(node.name, "leader") for node in self.expected if readings.node(node.name, "leader").good}
+        votes = Counter(answer.data for answer in named.values() if answer.data)
+        leader = votes.most_common(1)[0][0] if votes else None
+        answering = [node for node in self.expected if node.name in named]
+        return min(answering, key=lambda node: (named[node.name].data != leader, not node.server)).name if answering else None
+
+    def _ask_cluster(self, crew: Crew, readings: Readings) -> None:
+        """Each question in a thread of its own: without a leader each takes 7 s."""
+        urls = {node.name: str(node.http) for node in self.expected}
+        via = urls[str(readings.via)]
+        crew.ask("cluster", {"raft": _job(self.connect(via), "/v1/operator/raft/configuration")})
+        crew.ask("cluster", {"autopilot": _job(self.connect(via), "/v1/operator/autopilot/health")})
+        crew.ask("cluster", {"catalog": _job(self.connect(via), "/v1/catalog/nodes", consistent="")})
+        crew.ask("cluster", {"checks": _job(self.connect(via), "/v1/health/state/any", consistent="")})
+        if _encrypted(readings):
+            crew.ask("cluster", {"keyring": _job(self.connect(via), "/v1/operator/keyring")})
+        for name, last in _unsettled(readings).items():
+            crew.ask(f"node {name}", {"settled": _settle_job(self.connect(urls[name]), last)})
+        if self.write:
+            writer, reader = self.connect(via), self.connect(urls[self._other(readings)])
+            crew.ask("cluster", {"write": lambda: write_probe(writer, reader)})
+
+    def _other(self, readings: Readings) -> str:
+        """A node other than the spokesman to read from what was written, if there is one."""
+        others = [node for node in self.expected if node.name != readings.via and readings.node(node.name, "leader").good]
+        return min(others, key=lambda node: not node.server).name if others else str(readings.via)
+
+    @staticmethod
+    def _sorted(crew: Crew, via: str | None = None) -> Readings:
+        readings = Readings(via=via)
+        for (group, name), answer in crew.answers().items():
+            kind, _space, node = group.partition(" ")
+            if kind == "node":
+                readings.nodes.setdefault(node, {})[name] = answer
+            elif kind == "dns":
+                readings.dns.setdefault(node, {})[name] = answer
+            else:
+                readings.cluster[name] = answer
+        return readings
+
+
+def write_probe(writer: Client, reader: Client) -> Answer:
+    """Write a key of its own, read it elsewhere, remove it. Status 200 means that all three went well, in `data` seconds."""
+    path = f"/v1/kv/_health/{uuid.uuid4()}"
+    begun = time.monotonic()
+    written = _caught(lambda: writer.put(path, path))
+    if written.denied or NOT_WRITTEN in str(written.data):
+        return written
+    try:
+        read = _read_back(reader, path) if written.good else written
+    finally:
+        # It may have been written even when the answer was an error.
+        removed = _caught(lambda: writer.delete(path))
+    failed = next((answer for answer in (read, removed) if not answer.good), None)
+    return failed or Answer(url=written.url, status=200, data=round(time.monotonic() - begun, 3))
+
+
+def _read_back(reader: Client, path: str) -> Answer:
+    read = _caught(lambda: reader.get(path, consistent=""))
+    if read.good and _value(read.data) != path:
+        return Answer(url=read.url, error="what was written could not be read back")
+    return read
+
+
+def _value(data: t.Any) -> str | None:
+    try:
+        return b64decode(data[0]["Value"]).decode()
+    except (TypeError, ValueError, LookupError):
+        return None
+
+
+def _job(client: Client, path: str, **params: str) -> Ask:
+    return lambda: client.get(path, **params)
+
+
+def _caught(ask: Ask) -> Answer:
+    try:
+        return ask()
+    except ConsulError as exc:
+        return Answer(url=exc.url, error=exc.evidence)
+    except Exception as exc:  # a thread's exception would be nobody's
+        return Answer(error=f"{type(exc).__name__}: {exc}")
+
+
+def _encrypted(readings: Readings) -> bool:
+    return any(stat(readings.node(name, "self"), "serf_lan", "encrypted") == "true" for name in readings.nodes)
+
+
+def _unsettled(readings: Readings) -> dict[str, int]:
+    """Servers with log entries that were not committed yet, and the last of them. Normal for a moment after each write."""
+    last = {name: committed(readings.node(name, "self")) for name in readings.nodes}
+    return {name: indexes[1] for name, indexes in last.items() if indexes and indexes[0] < indexes[1]}
+
+
+def _settle_job(client: Client, last: int) -> Ask:
+    """Ask again until what was in the log is committed; a follower hears of it with the leader's next heartbeat."""
+
+    def settle() -> Answer:
+        answer = client.get("/v1/agent/self")
+        for _attempt in range(SETTLE_READS):
+            if (committed(answer) or (last, last))[0] >= last:
+                break
+            time.sleep(SETTLE_PAUSE)
+            answer = client.get("/v1/agent/self")
+        return answer
+
+    return settle
+
+
+def committed(answer: Answer) -> tuple[int, int] | None:
+    """The index up to which a server's log is committed, and the last index in it."""
+    commit, last = (number(stat(answer, "raft", key)) for key in ("commit_index", "last_log_index"))
+    return None if commit is None or last is None else (commit, last)
+
+
+def stat(answer: Answer, group: str, key: str) -> t.Any:
+    """One of the `Stats` of `/v1/agent/self`, or None."""
+    data = answer.data if answer.good and isinstance(answer.data, dict) else {}
+    stats = (data.get("Stats") or {}).get(group) or {}
+    return stats.get(key)
+
+
+def number(text: t.Any) -> int | None:
+    """Consul gives the numbers of its `Stats` as text."""
+    return int(text) if str(text).isdigit() else None
