@@ -91,7 +91,7 @@ class Client:
         cert: str | tuple[str, str] | None = None,
         timeout: float = 10,
     ) -> None:
-        parts = _split(url)
+        parts = split(url)
         self.url = url.rstrip("/")
         self._prefix = parts.path.rstrip("/")
         self._headers = {"X-Consul-Token": token} if token else {}
@@ -169,7 +169,7 @@ def _quiet() -> t.Iterator[None]:
         yield
 
 
-def _split(url: str) -> t.Any:
+def split(url: str) -> t.Any:
     try:
         parts = urlsplit(url)
         wrong = parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0

@@ -36,7 +36,11 @@ def lookup(endpoint: str, name: str, kinds: t.Iterable[str], transport: str, tim
     addresses: list[str] = []
     try:
         for kind in kinds:
-            reply = ask(dns.message.make_query(name, kind), _numeric(host), timeout=timeout, port=port)
+            query = dns.message.make_query(name, kind)
+            try:
+                reply = ask(query, _numeric(host), timeout=timeout, port=port)
+            except dns.exception.Timeout:  # a datagram may get lost, two in a row hardly
+                reply = ask(query, _numeric(host), timeout=timeout, port=port)
             if reply.rcode() != dns.rcode.NOERROR:
                 return Answer(url=url, error=dns.rcode.to_text(reply.rcode()))
             addresses += [record.address for answer in reply.answer for record in answer if hasattr(record, "address")]
