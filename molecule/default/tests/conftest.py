@@ -1,0 +1,97 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The machine under test, what its nodes answer, and the site's playbooks run on it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass
+
+import pytest
+import testinfra
+from testinfra.host import Host
+
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
+KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
+ADDRESS = "10.213.0.11"
+PYTHON = "/opt/discovery.consul/bin/python"
+SSH = ["-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+
+
+@dataclass(frozen=True)
+class Node:
+    """A row of the table of nodes."""
+
+    name: str
+    offset: int
+    server: bool
+    address: str
+
+
+NODES = [
+    Node("node1", 0, True, "172.30.0.11"),
+    Node("node2", 1000, True, "172.30.0.12"),
+    Node("node3", 2000, True, "172.30.0.13"),
+    Node("node4", 3000, False, "172.30.0.14"),
+]
+SERVERS = [node for node in NODES if node.server]
+
+
+class Machine:
+    """The host of the containers."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def run(self, command: str) -> str:
+        """What a command prints; it must succeed."""
+        result = self.host.run(command)
+        assert result.rc == 0, f"{command}: {result.stdout} {result.stderr}"
+        return t.cast(str, result.stdout)
+
+    def python(self, code: str) -> str:
+        return self.run(f"{PYTHON} -c {shlex.quote(code)}")
+
+    def text(self, path: str, offset: int = 0) -> str:
+        """What a node's HTTP interface answers."""
+        url = f"http://127.0.0.1:{8500 + offset}{path}"
+        return self.python(f"import urllib.request; print(urllib.request.urlopen('{url}', timeout=10).read().decode())")
+
+    def api(self, path: str, offset: int = 0) -> t.Any:
+        return json.loads(self.text(path, offset))
+
+    def until(self, what: str, check: t.Callable[[], t.Any], seconds: float = 20) -> None:
+        """Wait until `check` holds."""
+        deadline = time.monotonic() + seconds
+        while not check():
+            assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
+            time.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+def machine() -> Machine:
+    return Machine(testinfra.get_host(f"ssh://root@{ADDRESS}", ssh_identity_file=str(KEY), ssh_extra_args=shlex.join(SSH[2:])))
+
+
+@pytest.fixture(scope="session")
+def play() -> t.Callable[..., str]:
+    """Run a playbook of the project on the machine; what it printed."""
+
+    def run(playbook: str, *arguments: str, code: int = 0) -> str:
+        inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={PROJECT / 'molecule' / 'default' / 'inventory'}"]
+        environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOST_KEY_CHECKING": "false"}
+        environment["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
+        done = subprocess.run(
+            ["ansible-playbook", *inventories, playbook, *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == code, done.stdout[-6000:] + done.stderr[-2000:]
+        return done.stdout
+
+    return run
