@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from registrator import mark
-from registrator.registry import RegistryError
+from registrator.registry import Registry, RegistryError
 from registrator.service import Entry, Service
 
 
@@ -24,7 +24,7 @@ class FakeEngine:
         return self.all.get(key) or next(named, None)
 
 
-class FakeRegistry:
+class FakeRegistry(Registry):
     """Holds entries by service id, counts writes, and fails with what ``refuses`` gives for a service id."""
 
     def __init__(self, host: str) -> None:
@@ -41,6 +41,16 @@ class FakeRegistry:
         self._write("-", service)
         self.held.pop(service.id, None)
 
+    def ping(self) -> str:
+        return ""
+
+    def report(self, service: Service) -> None:
+        assert service.health
+        self._write(service.health.status + " ", service)
+
+    def maintain(self, service: Service, reason: str) -> None:
+        self._write("maintenance ", service)
+
     def refresh(self, service: Service) -> None:
         self._write("=", service)
 
@@ -48,7 +58,7 @@ class FakeRegistry:
         return dict(self.held)
 
     def fingerprint(self, service: Service) -> str:
-        return mark.digest([service.name, service.address, service.port, service.tags, service.check, service.container])
+        return mark.digest([service.name, service.address, service.port, service.tags, service.check, service.container, bool(service.health)])
 
     def _write(self, sign: str, service: Service) -> None:
         if service.id in self.refuses:

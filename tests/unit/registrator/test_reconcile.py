@@ -12,10 +12,12 @@ from containers import container, published
 from fakes import FakeEngine, FakeRegistry, Lines
 from hypothesis import given
 from hypothesis import strategies as some
+from registrator.metrics import Metrics
 from registrator.options import Options
 from registrator.reconcile import Reconciler
 from registrator.registry import RegistryError
 from registrator.workqueue import WorkQueue
+from registrator.writer import Writer
 
 OURS = "host1"
 
@@ -23,14 +25,16 @@ OURS = "host1"
 class Setup:
     def __init__(self, *containers: t.Dict[str, t.Any], options: Options = Options(ip="10.0.0.1")) -> None:  # noqa: B008 - it is frozen
         self.engine, self.registry, self.log = FakeEngine(*containers), FakeRegistry(OURS), Lines()
-        self.reconciler = Reconciler(self.engine, self.registry, options, OURS, WorkQueue(), self.log)  # type: ignore[arg-type]
+        metrics = Metrics()
+        self.writer = Writer(self.registry, OURS, self.log, metrics)  # type: ignore[arg-type]
+        self.reconciler = Reconciler(self.engine, self.writer, options, WorkQueue(), self.log, metrics)  # type: ignore[arg-type]
 
     def look(self, *keys: str, news: str = "") -> None:
         for key in keys:
             self.reconciler.converge(key, news)
 
     def compare(self) -> t.Set[str]:
-        return self.reconciler.ledger.compare(self.registry.registered(), OURS, time.monotonic())
+        return self.writer.ledger.compare(self.registry.registered(), OURS, time.monotonic())
 
 
 def test_a_container_comes_changes_and_goes() -> None:
@@ -84,7 +88,7 @@ def test_only_a_success_removes_when_told_so(code: int, stays: bool) -> None:
 def test_one_refused_port_does_not_keep_the_other_out() -> None:
     setup = Setup(container(id="a", ports=published("80/tcp", "443/tcp")))
     setup.registry.refuses["host1:web.1:443"] = RegistryError("403")
-    with pytest.raises(RegistryError, match=r"register failed: a host1:web\.1:443 403"):
+    with pytest.raises(RegistryError, match=r"register failed: host1:web\.1:443 403"):
         setup.look("a")
     assert list(setup.registry.held) == ["host1:web.1:80"]
     setup.registry.refuses.clear()
@@ -127,7 +131,7 @@ def test_what_others_registered_is_never_touched() -> None:
 
 def test_two_registrators_that_want_one_id_do_not_fight() -> None:
     ours, theirs = Setup(container(id="a", env=["SERVICE_ID=x"])), Setup(container(id="z", env=["SERVICE_ID=x"]))
-    theirs.registry.host = theirs.reconciler.hostname = "host2"
+    theirs.registry.host = theirs.writer.hostname = "host2"
     theirs.registry.held = ours.registry.held
     ours.look("a")
     theirs.look("z")
@@ -141,7 +145,7 @@ def test_a_comparison_does_not_judge_what_was_written_meanwhile() -> None:
     asked = time.monotonic()
     answer = setup.registry.registered()
     setup.look("a")
-    assert setup.reconciler.ledger.compare(answer, OURS, asked) == set()
+    assert setup.writer.ledger.compare(answer, OURS, asked) == set()
 
 
 STEPS = some.lists(some.tuples(some.sampled_from("abc"), some.sampled_from(["start", "stop", "look", "die", "lose", "compare"]), some.integers(1, 3)))

@@ -8,7 +8,11 @@ import threading
 import time
 
 from registrator import workqueue
-from registrator.workqueue import WorkQueue
+from registrator.workqueue import Work, WorkQueue
+
+
+def news_of(work: Work) -> tuple:
+    return work.key, work.news
 
 
 def test_a_key_waits_once_with_its_latest_news() -> None:
@@ -17,8 +21,8 @@ def test_a_key_waits_once_with_its_latest_news() -> None:
     queue.add("b")
     queue.add("a", "die")
     assert len(queue) == 2
-    assert queue.get() == ("a", "die")
-    assert queue.get() == ("b", "")
+    assert news_of(queue.get()) == ("a", "die")
+    assert news_of(queue.get()) == ("b", "")
 
 
 def test_a_key_that_is_worked_on_comes_back_afterwards() -> None:
@@ -27,9 +31,9 @@ def test_a_key_that_is_worked_on_comes_back_afterwards() -> None:
     assert queue.get()
     queue.add("a", "die")
     queue.add("b")
-    assert queue.get() == ("b", "")
+    assert news_of(queue.get()) == ("b", "")
     queue.done("a")
-    assert queue.get() == ("a", "die")
+    assert news_of(queue.get()) == ("a", "die")
 
 
 def test_a_failure_comes_back_by_itself_and_later_each_time(monkeypatch) -> None:
@@ -42,7 +46,7 @@ def test_a_failure_comes_back_by_itself_and_later_each_time(monkeypatch) -> None
         assert work and work.key == "a"
         queue.failed("a")
         began = time.monotonic()
-        assert queue.get() == ("a", "")
+        assert news_of(queue.get()) == ("a", "")
         pauses.append(time.monotonic() - began)
         queue.add("a")
         queue.failed("a")
@@ -57,7 +61,7 @@ def test_hurry_takes_up_what_waits() -> None:
     for _ in range(6):
         queue.failed("a")
     queue.hurry()
-    assert queue.get() == ("a", "")
+    assert news_of(queue.get()) == ("a", "")
 
 
 def test_closing_frees_who_waits() -> None:

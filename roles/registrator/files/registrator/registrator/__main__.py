@@ -17,6 +17,7 @@ from .options import FLAGS, OptionError, Options, from_command_line
 from .pipeline import Pipeline
 from .registry import BadAddress, Registry, RegistryError, connect
 from .template import TemplateError
+from .web import serve
 
 PROGRAM = "registrator"
 DONE, FAILED, MISUSED = 0, 1, 2
@@ -27,7 +28,7 @@ def main(arguments: t.Sequence[str], environment: t.Mapping[str, str]) -> int:
     if list(arguments) == ["--version"]:
         print(VERSION)
         return DONE
-    log = Log(debug=bool(environment.get("REGISTRATOR_DEBUG")))
+    debug = bool(environment.get("REGISTRATOR_DEBUG"))
     try:
         options = from_command_line(arguments)
     except flags.HelpRequested:
@@ -37,11 +38,12 @@ def main(arguments: t.Sequence[str], environment: t.Mapping[str, str]) -> int:
         print(f"{error}\n{flags.usage(FLAGS, PROGRAM)}", file=sys.stderr)
         return MISUSED
     except OptionError as error:
-        log.info(str(error))
+        Log().info(str(error))
         return FAILED
+    log = Log(debug, options.log_format)
     try:
         return _run(options, environment, log)
-    except (BadAddress, EngineError, RegistryError, TemplateError) as error:
+    except (BadAddress, EngineError, RegistryError, TemplateError, host.AddressError, OSError) as error:
         log.info(str(error))
         return FAILED
 
@@ -50,6 +52,8 @@ def _run(options: Options, environment: t.Mapping[str, str], log: Log) -> int:
     log.info(f"Starting registrator {VERSION} ...")
     if options.ip:
         log.info(f"Forcing host IP to {options.ip}")
+    elif options.address_from:
+        log.info(f"Using host IP {host.address(options.address_from)} from {options.address_from}")
     hostname = host.hostname()
     registry = connect(options, hostname, environment)
     log.info(f"Using {options.registry.partition(':')[0]} adapter: {options.registry}")
@@ -58,10 +62,13 @@ def _run(options: Options, environment: t.Mapping[str, str], log: Log) -> int:
         signal.signal(number, _stop)
     try:
         _wait_for(registry, options, log)
+        if options.listen:
+            serve(options.listen, pipeline)
         pipeline.start()
         pipeline.run()
     except _Stopped:
         pipeline.stop()
+        pipeline.leave()
     return DONE
 
 

@@ -10,6 +10,7 @@ Inspected = t.Mapping[str, t.Any]
 
 ANY_ADDRESS = ("0.0.0.0", "::", "[::]")
 CONTAINER_MODE = "container:"
+NETWORK_LABEL = "registrator.network"
 # Engines before 26 call the default bridge "default" in a container's NetworkMode.
 NETWORK_OF_MODE = {"default": "bridge", "": "bridge"}
 
@@ -31,16 +32,29 @@ def network_owner(container: Inspected) -> str:
     return mode[len(CONTAINER_MODE) :] if mode.startswith(CONTAINER_MODE) else ""
 
 
+def label(container: Inspected, name: str) -> str:
+    return str(((container.get("Config") or {}).get("Labels") or {}).get(name) or "")
+
+
 def of_network(container: Inspected) -> str:
-    """Return the container's own address: on its first network as the engine names it, else on the first by name."""
+    """Return the container's own address.
+
+    It is the one on the network that the label ``registrator.network`` names, else on the network that the engine
+    names as the container's, else on the first by name; IPv6 where a network has no IPv4.
+    """
     settings = container.get("NetworkSettings") or {}
     networks = settings.get("Networks") or {}
+    chosen = label(container, NETWORK_LABEL)
+    if chosen in networks:
+        return _address_on(networks[chosen])
     mode = network_mode(container)
-    first = networks.get(NETWORK_OF_MODE.get(mode, mode)) or {}
-    others = [networks[name] or {} for name in sorted(networks)]
-    addresses = [settings.get("IPAddress"), first.get("IPAddress"), first.get("GlobalIPv6Address")]
-    addresses += [network.get("IPAddress") for network in others] + [network.get("GlobalIPv6Address") for network in others]
-    return next((str(address) for address in addresses if address), "")
+    first = networks.get(NETWORK_OF_MODE.get(mode, mode))
+    addresses = [str(settings.get("IPAddress") or ""), _address_on(first), *(_address_on(networks[name]) for name in sorted(networks))]
+    return next((address for address in addresses if address), "")
+
+
+def _address_on(network: t.Optional[t.Mapping[str, t.Any]]) -> str:
+    return str((network or {}).get("IPAddress") or (network or {}).get("GlobalIPv6Address") or "")
 
 
 def choose(container: Inspected, owner: t.Optional[Inspected], host_ip: str, *, internal: bool, ip: str, ip_label: str, host_address: str) -> Chosen:
@@ -52,6 +66,9 @@ def choose(container: Inspected, owner: t.Optional[Inspected], host_ip: str, *, 
     warnings: t.List[str] = []
     if internal:
         address = of_network(container)
+        chosen = label(container, NETWORK_LABEL)
+        if chosen and chosen not in ((container.get("NetworkSettings") or {}).get("Networks") or {}):
+            warnings.append(f"{NETWORK_LABEL}={chosen} is not a network of this container")
     elif ip:
         address = ip
     elif network_owner(container):
@@ -59,7 +76,7 @@ def choose(container: Inspected, owner: t.Optional[Inspected], host_ip: str, *, 
     else:
         address = host_ip or host_address
     if ip_label:
-        text = str(((container.get("Config") or {}).get("Labels") or {}).get(ip_label) or "")
+        text = label(container, ip_label)
         address = text.rpartition("/")[0] or text or address
         if not text:
             warnings.append(f"Label '{ip_label}' not found in container configuration")

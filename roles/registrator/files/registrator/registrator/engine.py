@@ -23,7 +23,7 @@ TIMEOUT_S = 30
 OVERLAP_S = 2
 EVENTS = {
     "type": ["container", "network"],
-    "event": ["start", "die", "pause", "unpause", "health_status", "destroy", "rename", "update", "connect", "disconnect"],
+    "event": ["start", "die", "pause", "unpause", "health_status", "destroy", "rename", "update", "kill", "connect", "disconnect"],
 }
 
 
@@ -32,7 +32,7 @@ class EngineError(Exception):
 
 
 class Event(t.NamedTuple):
-    """Something happened to a container: its full identifier, and what."""
+    """Something happened to a container: its full identifier, and what (``kill:15`` for a signal)."""
 
     container: str
     action: str
@@ -99,6 +99,8 @@ def _events_of(stream: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Event]:
         for raw in stream:
             actor = raw.get("Actor") or {}
             action = str(raw.get("Action") or raw.get("status") or "")
+            if action == "kill":
+                action = f"kill:{(actor.get('Attributes') or {}).get('signal') or ''}"
             if raw.get("Type", "container") == "container":
                 yield Event(str(actor.get("ID") or raw.get("id") or ""), action)
             elif raw.get("Type") == "network" and action in ("connect", "disconnect"):

@@ -8,7 +8,7 @@ import threading
 import time
 import typing as t
 
-from .service import Entry
+from .service import Entry, Service
 
 
 class Ledger:
@@ -29,6 +29,10 @@ class Ledger:
         with self._lock:
             return list(self._entries)
 
+    def services(self) -> t.List[Service]:
+        with self._lock:
+            return [entry.service for entries in self._entries.values() for entry in entries.values()]
+
     def __len__(self) -> int:
         """Return how many services are held."""
         with self._lock:
@@ -46,6 +50,13 @@ class Ledger:
             self._entries.setdefault(container, {})[entry.service.id] = entry
             self._holder[entry.service.id] = container
             self._written[entry.service.id] = time.monotonic()
+
+    def update(self, service: Service) -> None:
+        """Note what is said of a service now, without anything that its fingerprint depends on having changed."""
+        with self._lock:
+            entries = self._entries.get(service.container, {})
+            if service.id in entries:
+                entries[service.id] = Entry(service, entries[service.id].fingerprint, entries[service.id].host)
 
     def erase(self, container: str, service_id: str) -> None:
         """Note that the registry holds this no more."""

@@ -1,9 +1,10 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Lines on standard error, as the original writes them: ``2006/01/02 15:04:05 message``."""
+"""Lines on standard error: as the original writes them, ``2006/01/02 15:04:05 message``, or as JSON objects."""
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 
@@ -11,9 +12,9 @@ import sys
 class Log:
     """Where everything that the user may want to read goes. Any thread may use it."""
 
-    def __init__(self, debug: bool = False) -> None:
+    def __init__(self, debug: bool = False, style: str = "text") -> None:
         handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%Y/%m/%d %H:%M:%S"))
+        handler.setFormatter(_Json() if style == "json" else logging.Formatter("%(asctime)s %(message)s", "%Y/%m/%d %H:%M:%S"))
         self._logger = logging.Logger("registrator", logging.DEBUG if debug else logging.INFO)
         self._logger.addHandler(handler)
 
@@ -26,6 +27,14 @@ class Log:
     def exception(self, message: str, error: BaseException) -> None:
         """Log an error that nobody foresaw, with where it comes from."""
         self._logger.error(_one_line(f"{message}: {error!r}"), exc_info=error)
+
+
+class _Json(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname.lower(), "message": record.getMessage()}
+        if record.exc_info:
+            line["trace"] = self.formatException(record.exc_info)
+        return json.dumps(line)
 
 
 def _one_line(message: str) -> str:

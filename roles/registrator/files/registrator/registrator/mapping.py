@@ -9,12 +9,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from . import metadata
-from .address import Inspected, choose
+from .address import Inspected, choose, label
 from .checks import check_of
 from .metadata import Metadata
 from .options import Options
-from .service import Service
+from .service import Health, Service
 
+ENABLE_LABEL, HEALTH_LABEL = "registrator.enable", "registrator.health"
+SERVICE_LABELS = ("com.docker.compose.service", "com.docker.swarm.service.name")
+HEALTH = {"healthy": "passing", "unhealthy": "critical", "starting": "warning"}
+OUTPUT_CHARACTERS = 1000
 NOT_META = ("id", "tags", "name")
 META_KEY_BYTES, META_VALUE_BYTES, META_PAIRS = 128, 512, 63  # Consul's limits, one pair kept for our mark
 UNFIT_FOR_META = re.compile(r"[^A-Za-z0-9_-]")
@@ -60,6 +64,8 @@ def services_of(container: Inspected, options: Options, host: Host, owner: t.Opt
     be filled in; any metadata of the container gives services or warnings, never an exception.
     """
     notes = _Notes()
+    if not _is_wanted(container, options):
+        return Mapped(ignored=("not enabled by its label",))
     ports = _ports(container)
     if not ports:
         return Mapped(ignored=("no published ports",))
@@ -70,7 +76,7 @@ def services_of(container: Inspected, options: Options, host: Host, owner: t.Opt
     extra_tags = metadata.split_list(options.tags.render(container)) if eligible else []
     services = []
     for port in eligible:
-        values = metadata.for_port(found, port.number)
+        values = metadata.for_port(found, port.number, port.protocol)
         if values.get("ignore") or (options.explicit and not values.get("name")):
             notes.ignored.append(f"service on port {port.number}")
             continue
@@ -79,6 +85,11 @@ def services_of(container: Inspected, options: Options, host: Host, owner: t.Opt
         services.append(_service(container, port, values, chosen.address, len(eligible) > 1, extra_tags, options, host, notes))
     _warn_of_equal_ids(services, notes)
     return Mapped(tuple(services), tuple(notes.ignored), tuple(notes.warnings))
+
+
+def _is_wanted(container: Inspected, options: Options) -> bool:
+    enabled = label(container, ENABLE_LABEL).lower()
+    return enabled == "true" if options.opt_in else enabled != "false"
 
 
 def _ports(container: Inspected) -> t.List[_Port]:
@@ -99,7 +110,7 @@ def _service(
     container: Inspected, port: _Port, values: Metadata, address: str, is_group: bool, extra_tags: t.Sequence[str], options: Options, host: Host, notes: _Notes
 ) -> Service:
     is_udp = port.protocol == "udp"
-    name = values.get("name") or _default_name(container)
+    name = values.get("name") or _default_name(container, options.name_from)
     if is_group and not (values.get("name") and "name" in values.for_port):
         name += f"-{port.number}"
     container_id = str(container.get("Id") or "")
@@ -117,6 +128,7 @@ def _service(
         tags=(*metadata.split_list(values.get("tags")), *extra_tags, *["udp"] * is_udp),
         meta=meta,
         check=check,
+        health=_health(container, options),
         private_port=_number(port.number),
         container_hostname=str((container.get("Config") or {}).get("Hostname") or ""),
     )
@@ -126,8 +138,14 @@ def _container_name(container: Inspected) -> str:
     return str(container.get("Name") or "").lstrip("/")
 
 
-def _default_name(container: Inspected) -> str:
-    """Return the image's name without registry, tag and digest; the container's where the image has none."""
+def _default_name(container: Inspected, source: str) -> str:
+    """Return the name from where ``-name-from`` says; the container's name where that gives none.
+
+    From an image it is the image's name without registry, tag and digest.
+    """
+    if source != "image":
+        labels = [label(container, name) for name in SERVICE_LABELS] if source == "service" else []
+        return next((name for name in labels if name), "") or _container_name(container)
     image = str((container.get("Config") or {}).get("Image") or "")
     name = image.rpartition("/")[2].partition("@")[0].partition(":")[0]
     identifier = str(container.get("Image") or "").rpartition(":")[2]
@@ -135,6 +153,23 @@ def _default_name(container: Inspected) -> str:
     if name and not is_identifier:
         return name
     return _container_name(container) or str(container.get("Id") or "")[:12]
+
+
+def _health(container: Inspected, options: Options) -> t.Optional[Health]:
+    """Return what the engine says of the container's health; None when it says nothing or nobody asked."""
+    asked = label(container, HEALTH_LABEL).lower()
+    if asked == "false" or not (options.health_checks or asked == "true"):
+        return None
+    state = container.get("State") or {}
+    if state.get("Paused"):
+        return Health("critical", "the container is paused")
+    health = state.get("Health") or {}
+    status = str(health.get("Status") or "none")
+    if status == "none":
+        return None
+    last = (health.get("Log") or [{}])[-1] or {}
+    output = str(last.get("Output") or "").strip()[:OUTPUT_CHARACTERS] or f"Docker: {status}"
+    return Health(HEALTH.get(status, "critical"), output)
 
 
 def _number(text: str) -> int:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Read the SERVICE_ keys of a container's environment and labels.
 
-A key is ``SERVICE_<name>`` or, for one exposed port, ``SERVICE_<port>_<name>``. What names the port beats what does
-not; within one level a label beats an environment variable, and a later variable an earlier one.
+A key is ``SERVICE_<name>``, or for some exposed ports only, the more precise beating the less precise:
+``SERVICE_8000-8010_<name>``, ``SERVICE_53_<name>``, ``SERVICE_53_UDP_<name>``. At one level of precision a label beats
+an environment variable, and a later variable an earlier one.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 PREFIX = "SERVICE_"
-INTEGER = re.compile(r"[+-]?[0-9]+\Z")
+# What the original reads as a number is for that port alone, even where no port is written like that.
+PORT = re.compile(r"[+-]?[0-9]+\Z")
+RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})\Z")
+PROTOCOLS = ("tcp_", "udp_", "sctp_")
+GENERIC, IN_RANGE, FOR_PORT, FOR_PROTOCOL = range(4)
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """The values for one port by lower-cased name, and the names that were given for just this port."""
+    """The values for one port by lower-cased name, and the names that were given for it and not for every port."""
 
     values: t.Dict[str, str] = field(default_factory=dict)
     for_port: t.FrozenSet[str] = frozenset()
@@ -42,19 +47,33 @@ def pairs(environment: t.Iterable[str], labels: t.Mapping[str, str]) -> t.List[t
     return found
 
 
-def for_port(found: t.Iterable[t.Tuple[str, str]], port: str) -> Metadata:
+def for_port(found: t.Iterable[t.Tuple[str, str]], port: str, protocol: str = "tcp") -> Metadata:
     """Return what ``pairs`` found as it applies to one exposed port, given as its number in decimal."""
     values: t.Dict[str, str] = {}
-    specific: t.Set[str] = set()
+    precision: t.Dict[str, int] = {}
     for key, value in found:
-        number, underscore, name = key.partition("_")
-        if underscore and INTEGER.match(number):
-            if number == port:
-                values[name] = value
-                specific.add(name)
-        elif key not in specific:
-            values[key] = value
-    return Metadata(values, frozenset(specific))
+        level, name = _read(key, port, protocol)
+        if level >= precision.get(name, GENERIC):
+            values[name] = value
+            precision[name] = level
+    return Metadata(values, frozenset(name for name, level in precision.items() if level > GENERIC))
+
+
+def _read(key: str, port: str, protocol: str) -> t.Tuple[int, str]:
+    """Return how precisely a key names this port, and the name without the port; -1 when it is another port's."""
+    number, underscore, name = key.partition("_")
+    limits = RANGE.match(number)
+    if not underscore or not (PORT.match(number) or limits):
+        return GENERIC, key
+    if limits:
+        is_inside = port.isdecimal() and int(limits[1]) <= int(port) <= int(limits[2])
+        return (IN_RANGE if is_inside else -1), name
+    if number != port:
+        return -1, name
+    for prefix in PROTOCOLS:
+        if name.startswith(prefix):
+            return (FOR_PROTOCOL if prefix == f"{protocol}_" else -1), name[len(prefix) :]
+    return FOR_PORT, name
 
 
 def split_list(text: str) -> t.List[str]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -22,8 +23,24 @@ FLAGS = (
     Flag("deregister", "always", 'Deregister exited services "always" or "on-success"'),
     Flag("retry-attempts", 0, "Max retry attempts to establish a connection with the backend. Use -1 for infinite retries"),
     Flag("retry-interval", 2000, "Interval (in millisecond) between retry-attempts"),
+    Flag("address-from", "", "Interface or CIDR whose address ports mapped to the host are registered with, when -ip is not given"),
+    Flag("opt-in", False, "Only register containers with the label registrator.enable=true"),
+    Flag("name-from", "image", 'Default name from the "image", the "container", or the Compose or Swarm "service"'),
+    Flag("health-checks", False, "Carry Docker's HEALTHCHECK state, and pauses, into a check of each service"),
+    Flag("health-ttl", 60, "Seconds after which such a check turns critical when nobody renews it"),
+    Flag("on-exit", "keep", 'What becomes of services when Registrator ends: "keep", "maintenance" or "deregister"'),
+    Flag("on-container-stop", "wait", 'When a container is told to stop: "wait" for its end, "maintenance" or "deregister" at once'),
+    Flag("listen", "", "Address and port for /health and /metrics, such as 127.0.0.1:9810 (default is none)"),
+    Flag("log-format", "text", 'Log lines as "text" or "json"'),
     Flag("cleanup", False, "Remove dangling services that an older Registrator of this host left without a mark"),
 )
+CHOICES = {
+    "deregister": ("always", "on-success"),
+    "name-from": ("image", "container", "service"),
+    "on-exit": ("keep", "maintenance", "deregister"),
+    "on-container-stop": ("wait", "maintenance", "deregister"),
+    "log-format": ("text", "json"),
+}
 NO_TAGS = Template("")
 
 
@@ -48,6 +65,15 @@ class Options:
     retry_attempts: int = 0
     retry_interval: float = 2.0
     cleanup: bool = False
+    address_from: str = ""
+    opt_in: bool = False
+    name_from: str = "image"
+    health_checks: bool = False
+    health_ttl: int = 60
+    on_exit: str = "keep"
+    on_container_stop: str = "wait"
+    listen: str = ""
+    log_format: str = "text"
 
 
 def from_command_line(arguments: t.Sequence[str]) -> Options:
@@ -73,6 +99,15 @@ def from_command_line(arguments: t.Sequence[str]) -> Options:
         retry_attempts=int(values["retry-attempts"]),
         retry_interval=int(values["retry-interval"]) / 1000,
         cleanup=bool(values["cleanup"]),
+        address_from=str(values["address-from"]),
+        opt_in=bool(values["opt-in"]),
+        name_from=str(values["name-from"]),
+        health_checks=bool(values["health-checks"]),
+        health_ttl=int(values["health-ttl"]),
+        on_exit=str(values["on-exit"]),
+        on_container_stop=str(values["on-container-stop"]),
+        listen=str(values["listen"]),
+        log_format=str(values["log-format"]),
     )
 
 
@@ -84,8 +119,14 @@ def _refuse_contradictions(values: t.Mapping[str, t.Union[str, int, bool]]) -> N
         raise OptionError("-ttl must be greater than -ttl-refresh")
     if int(values["retry-interval"]) <= 0:
         raise OptionError("-retry-interval must be greater than 0")
-    if values["deregister"] not in ("always", "on-success"):
-        raise OptionError('-deregister must be "always" or "on-success"')
+    if values["listen"] and not re.match(r".*:[0-9]{1,5}\Z", str(values["listen"])):
+        raise OptionError("-listen must be an address and a port, such as 127.0.0.1:9810")
+    if int(values["health-ttl"]) < 5:
+        raise OptionError("-health-ttl must be at least 5")
+    for flag, words in CHOICES.items():
+        if values[flag] not in words:
+            quoted = [f'"{word}"' for word in words]
+            raise OptionError(f"-{flag} must be {', '.join(quoted[:-1])} or {quoted[-1]}")
 
 
 def _template(text: str) -> Template:

@@ -16,16 +16,20 @@ import typing as t
 
 from .engine import Engine, EngineError
 from .log import Log
+from .metrics import Metrics
 from .options import Options
 from .reconcile import Reconciler
-from .registry import Registry, RegistryError
+from .registry import Registry, RegistryError, RegistryUnreachable
 from .schedule import Job, Schedule
 from .service import Entry
 from .template import TemplateError
 from .workqueue import WorkQueue
+from .writer import Writer
 
 WORKERS = 4
 COMPARE_S, LIST_S = 2.0, 10.0
+HEALTH_RENEWALS = 3
+LEAVE_S = 5.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
 DANGLING_ID = re.compile(r"(.+?):([a-zA-Z0-9][a-zA-Z0-9_.-]+):[0-9]+(?::udp)?\Z")
 
@@ -35,17 +39,22 @@ class Pipeline:
 
     def __init__(self, engine: Engine, registry: Registry, options: Options, hostname: str, log: Log) -> None:
         self.engine, self.registry, self.options, self.hostname, self.log = engine, registry, options, hostname, log
-        self.queue = WorkQueue()
-        self.reconciler = Reconciler(engine, registry, options, hostname, self.queue, log, self._bad_template)
+        self.queue, self.metrics = WorkQueue(), Metrics()
+        self.writer = Writer(registry, hostname, log, self.metrics)
+        self.reconciler = Reconciler(engine, self.writer, options, self.queue, log, self.metrics)
+        self.reconciler.bad_template = self._bad_template
         jobs = [
             Job("list", LIST_S, self._list_changes),
+            Job("drained", LIST_S if options.on_container_stop != "wait" else 0, self._tried(self._go_on)),
             Job("compare", COMPARE_S, self._look_after),
             Job("resync", options.resync, self.sync),
-            Job("refresh", options.ttl_refresh, self._refresh),
+            Job("refresh", options.ttl_refresh, self._tried(self.writer.refresh)),
+            Job("health", options.health_ttl / HEALTH_RENEWALS, self._tried(self.writer.renew_health)),
         ]
         self.schedule = Schedule(jobs)
         self._outlines: t.Dict[str, str] = {}
         self._engine_away = self._registry_away = False
+        self._workers = [threading.Thread(target=self.reconciler.work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
         self._stopping = threading.Event()
         self._is_settled = False
         self._fatal: t.Optional[TemplateError] = None
@@ -55,10 +64,11 @@ class Pipeline:
         events = self.engine.events()
         self.log.info("Listening for Docker events ...")
         threading.Thread(target=self._watch, args=(events,), name="events", daemon=True).start()
-        self._compare()
+        if self._compare() is not None:
+            self._tried(self._end_maintenance)()
         self.sync(is_first=True)
-        for number in range(WORKERS):
-            threading.Thread(target=self.reconciler.work, name=f"worker-{number}", daemon=True).start()
+        for worker in self._workers:
+            worker.start()
 
     def run(self) -> None:
         """Go on until ``stop``. Raises TemplateError when ``-tags`` fails for what runs at the start."""
@@ -71,6 +81,29 @@ class Pipeline:
         self._stopping.set()
         self.queue.close()
         self.schedule.stop()
+
+    def leave(self) -> None:
+        """After ``stop``: do with what is registered as the options say."""
+        end = time.monotonic() + LEAVE_S
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.join(max(0.0, end - time.monotonic()))
+        if self.options.on_exit == "deregister":
+            for container in self.writer.ledger.containers():
+                self.writer.deregister(self.writer.ledger.of(container).values())
+        elif self.options.on_exit == "maintenance":
+            self.writer.maintain(self.writer.ledger.services(), "Registrator was stopped")
+
+    def health(self) -> t.Mapping[str, t.Any]:
+        """Return how things are, for ``/health``."""
+        engine, registry = not self._engine_away, not self._registry_away
+        return {"healthy": engine and registry, "engine": engine, "registry": registry, "services": len(self.writer.ledger), "queue": len(self.queue)}
+
+    def metrics_text(self) -> str:
+        """Return the metrics as Prometheus reads them."""
+        health = self.health()
+        gauges = {"services": health["services"], "queue": health["queue"], "engine_up": health["engine"], "registry_up": health["registry"]}
+        return self.metrics.text(gauges)
 
     def sync(self, is_first: bool = False) -> None:
         """Look at every container again, at those that run and at those that are registered."""
@@ -87,7 +120,7 @@ class Pipeline:
         self._outlines = outlines
         # What runs goes first: a new container of an old one's name then takes its id over, instead of losing it.
         self._look_at(outlines)
-        self._look_at(set(self.reconciler.ledger.containers()) - set(outlines))
+        self._look_at(set(self.writer.ledger.containers()) - set(outlines))
 
     def _watch(self, events: t.Iterable[t.Any]) -> None:
         """Read events for ever. Nothing but reading happens here, so that none is missed."""
@@ -96,6 +129,7 @@ class Pipeline:
             try:
                 for event in events:
                     pause = FIRST_PAUSE_S
+                    self.metrics.add("events_total")
                     if event.container:
                         self.queue.add(event.container, event.action)
                 raise EngineError("Docker event stream closed")
@@ -135,7 +169,7 @@ class Pipeline:
         self._engine_away = False
         before, self._outlines = self._outlines, outlines
         changed = {container for container, outline in outlines.items() if before.get(container) != outline}
-        known = {*before, *self.reconciler.ledger.containers()}
+        known = {*before, *self.writer.ledger.containers()}
         self._look_at(changed | (known - set(outlines)))
 
     def _compare(self) -> t.Optional[t.Mapping[str, Entry]]:
@@ -153,7 +187,7 @@ class Pipeline:
             self.log.info("The registry answers again")
             self.queue.hurry()
         if found is not None:
-            self._look_at(self.reconciler.ledger.compare(found, self.hostname, since))
+            self._look_at(self.writer.ledger.compare(found, self.hostname, since))
         return found
 
     def _look_after(self) -> None:
@@ -178,11 +212,29 @@ class Pipeline:
             except RegistryError as error:
                 self.log.info(f"deregister failed: {service_id} {error}")
 
-    def _refresh(self) -> None:
-        try:
-            self.reconciler.refresh()
-        except RegistryError as error:
-            self.log.info(f"refresh failed: {error}")
+    def _end_maintenance(self) -> None:
+        """What an earlier run put into maintenance goes on, unless it is still to be left alone."""
+        self.registry.end_maintenance({service.id for service in self.writer.ledger.services()})
+
+    def _go_on(self) -> None:
+        """Take back into service what was told to stop and has not."""
+        overdue = self.reconciler.draining.overdue()
+        if overdue:
+            self.registry.end_maintenance({service_id for container in overdue for service_id in self.writer.ledger.of(container)})
+            self._look_at(overdue)
+
+    def _tried(self, action: t.Callable[[], None]) -> t.Callable[[], None]:
+        """Return an action that logs what the registry refuses: the next time it may not."""
+
+        def attempt() -> None:
+            try:
+                action()
+            except RegistryUnreachable as error:
+                self.log.debug(str(error))
+            except RegistryError as error:
+                self.log.info(str(error))
+
+        return attempt
 
     def _bad_template(self, error: TemplateError) -> None:
         """A template that fails at once is a mistake in the options; later, only one container's metadata is odd."""

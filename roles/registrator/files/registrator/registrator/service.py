@@ -9,11 +9,20 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Health:
+    """What the engine says of a container's health: ``passing``, ``warning`` or ``critical``, and why."""
+
+    status: str
+    output: str = ""
+
+
+@dataclass(frozen=True)
 class Service:
     """One registration.
 
     ``address`` may be empty: the registry then uses the address of its own node. ``check`` is the health check in the
-    words of Consul's agent API, without an identifier. ``container`` is the engine's full identifier.
+    words of Consul's agent API, without an identifier. ``health`` is there when the engine's own opinion is to be
+    carried into the registry too. ``container`` is the engine's full identifier.
     """
 
     id: str
@@ -24,6 +33,7 @@ class Service:
     tags: t.Tuple[str, ...] = ()
     meta: t.Mapping[str, str] = field(default_factory=dict)
     check: t.Optional[t.Mapping[str, t.Any]] = None
+    health: t.Optional[Health] = None
     private_port: int = 0
     container_hostname: str = ""
 

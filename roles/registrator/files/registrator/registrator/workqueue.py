@@ -19,10 +19,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 15.0
 
 
 class Work(t.NamedTuple):
-    """A key to work on, and the latest that was heard of it: empty unless everything since is told by it."""
+    """A key to work on, the latest that was heard of it, and since when it waits (monotonic seconds)."""
 
     key: str
     news: str
+    since: float
 
 
 class WorkQueue:
@@ -31,7 +32,7 @@ class WorkQueue:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._ready: t.Deque[str] = deque()
-        self._waiting: t.Dict[str, str] = {}  # the news of what is in _ready, or goes there when its work is done
+        self._waiting: t.Dict[str, Work] = {}  # what is in _ready, or goes there when the work on it is done
         self._working: t.Set[str] = set()
         self._delayed: t.List[t.Tuple[float, str]] = []
         self._failures: t.Dict[str, int] = {}
@@ -50,7 +51,7 @@ class WorkQueue:
                 if self._ready:
                     key = self._ready.popleft()
                     self._working.add(key)
-                    return Work(key, self._waiting.pop(key))
+                    return self._waiting.pop(key)
                 self._changed.wait(pause)
             return None
 
@@ -86,9 +87,9 @@ class WorkQueue:
             return len(self._waiting.keys() | self._working | {key for _, key in self._delayed})
 
     def _add(self, key: str, news: str = "") -> None:
-        is_new = key not in self._waiting
-        self._waiting[key] = news
-        if is_new and key not in self._working:
+        earlier = self._waiting.get(key)
+        self._waiting[key] = Work(key, news, earlier.since if earlier else time.monotonic())
+        if earlier is None and key not in self._working:
             self._ready.append(key)
             self._changed.notify()
 

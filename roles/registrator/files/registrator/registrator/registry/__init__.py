@@ -7,6 +7,7 @@ To add a registry, add a file with a class that has the methods of ``Registry`` 
 
 from __future__ import annotations
 
+import abc
 import importlib
 import typing as t
 from urllib.parse import SplitResult, urlsplit
@@ -44,26 +45,43 @@ class Context(t.NamedTuple):
     environment: t.Mapping[str, str]
 
 
-class Registry(t.Protocol):
-    """Any thread may call any method. Except for ``fingerprint`` they talk to the registry and raise RegistryError."""
+class Registry(abc.ABC):
+    """Any thread may call any method. Except for ``fingerprint`` they talk to the registry and raise RegistryError.
 
+    What not every registry can do does nothing unless it is overridden.
+    """
+
+    @abc.abstractmethod
     def ping(self) -> str:
         """Return one line for the log, or an empty string, when the registry answers."""
 
+    @abc.abstractmethod
     def register(self, service: Service) -> None:
         """Write a service, in place of what has its id."""
 
+    @abc.abstractmethod
     def deregister(self, service: Service) -> None:
         """Remove a service. That it is not there is no error."""
 
-    def refresh(self, service: Service) -> None:
-        """Keep a service with a time to live from expiring."""
+    @abc.abstractmethod
+    def fingerprint(self, service: Service) -> str:
+        """Return the fingerprint that ``registered`` gives this service once it is written."""
 
     def registered(self) -> t.Optional[t.Mapping[str, Entry]]:
         """Return all that the registry holds, anybody's, by service id; None where it cannot be listed."""
+        return None
 
-    def fingerprint(self, service: Service) -> str:
-        """Return the fingerprint that ``registered`` gives this service once it is written."""
+    def refresh(self, service: Service) -> None:  # noqa: B027 - optional
+        """Keep a service with a time to live from expiring."""
+
+    def report(self, service: Service) -> None:  # noqa: B027 - optional
+        """Write what the engine says of a registered service's health, and renew it."""
+
+    def maintain(self, service: Service, reason: str) -> None:  # noqa: B027 - optional
+        """Put a registered service into maintenance, so that nobody is sent to it."""
+
+    def end_maintenance(self, service_ids: t.Container[str]) -> None:  # noqa: B027 - optional
+        """End the maintenance of those of these services that ``maintain`` put into it, in this run or an earlier one."""
 
 
 def connect(options: Options, host: str, environment: t.Mapping[str, str]) -> Registry:

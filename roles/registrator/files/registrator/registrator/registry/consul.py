@@ -10,16 +10,19 @@ import typing as t
 
 from .. import mark
 from ..service import Entry, Service
-from . import Context
+from . import Context, Registry
 from .consul_http import ConsulHttp, quoted
 
+MAINTENANCE = "_service_maintenance:"
+REASON = "registrator: "
 
-class Consul:
-    """See ``registry.Registry`` for what the methods promise."""
+
+class Consul(Registry):
+    """See ``Registry`` for what the methods promise."""
 
     def __init__(self, context: Context) -> None:
         self._http = ConsulHttp(context, context.uri.netloc + context.uri.path)
-        self._host = context.host
+        self._host, self._ttl = context.host, context.options.health_ttl
         self._last: t.Tuple[int, t.Dict[str, Entry]] = (0, {})
         self._lock = threading.Lock()
 
@@ -29,13 +32,10 @@ class Consul:
     def register(self, service: Service) -> None:
         # Without replacing, a check that the service no longer has would stay.
         path = "/v1/agent/service/register?replace-existing-checks=true"
-        self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(body(service, self._host)))
+        self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(body(service, self._host, self._ttl)))
 
     def deregister(self, service: Service) -> None:
         self._http.request("PUT", f"/v1/agent/service/deregister/{quoted(service.id)}", right=f"service:write on {service.name}")
-
-    def refresh(self, service: Service) -> None:
-        """Consul's services do not expire."""
 
     def registered(self) -> t.Mapping[str, Entry]:
         raw = self._http.request("GET", "/v1/agent/services").content
@@ -47,13 +47,33 @@ class Consul:
             return self._last[1]
 
     def fingerprint(self, service: Service) -> str:
-        return _fingerprint(body(service, self._host))
+        return _fingerprint(body(service, self._host, self._ttl))
+
+    def report(self, service: Service) -> None:
+        if service.health:
+            told = {"Status": service.health.status, "Output": service.health.output}
+            path = f"/v1/agent/check/update/{quoted(_health_check_id(service))}"
+            self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(told))
+
+    def maintain(self, service: Service, reason: str) -> None:
+        self._maintenance(service.id, {"enable": "true", "reason": REASON + reason})
+
+    def end_maintenance(self, service_ids: t.Container[str]) -> None:
+        answer = self._http.request("GET", "/v1/agent/checks")
+        for check in (answer.json() if answer.status_code == 200 else {}).values():
+            is_ours = check["CheckID"].startswith(MAINTENANCE) and str(check.get("Notes")).startswith(REASON)
+            if is_ours and check["ServiceID"] in service_ids:
+                self._maintenance(check["ServiceID"], {"enable": "false"})
+
+    def _maintenance(self, service_id: str, query: t.Mapping[str, str]) -> None:
+        self._http.request("PUT", f"/v1/agent/service/maintenance/{quoted(service_id)}", params=query)
 
 
-def body(service: Service, host: str) -> t.Dict[str, t.Any]:
-    """Return what the agent is asked to register; ``host`` goes into the mark."""
+def body(service: Service, host: str, health_ttl: int) -> t.Dict[str, t.Any]:
+    """Return what the agent is asked to register; ``host`` goes into the mark, ``health_ttl`` is in seconds."""
     check = dict(service.check) if service.check else None
-    own = mark.Mark(host, service.container, mark.digest(check))
+    not_given_back = [check, health_ttl] if service.health else check
+    own = mark.Mark(host, service.container, mark.digest(not_given_back))
     filled = {
         "ID": service.id,
         "Name": service.name,
@@ -62,8 +82,18 @@ def body(service: Service, host: str) -> t.Dict[str, t.Any]:
         "Address": service.address,
         "Meta": {**service.meta, mark.KEY: own.text()},
         "Check": check,
+        "Checks": [_health_check(service, health_ttl)] if service.health else None,
     }
     return {key: value for key, value in filled.items() if value}
+
+
+def _health_check_id(service: Service) -> str:
+    return f"docker:{service.id}"
+
+
+def _health_check(service: Service, ttl: int) -> t.Dict[str, t.Any]:
+    status = service.health.status if service.health else "critical"
+    return {"CheckID": _health_check_id(service), "Name": "Docker health", "TTL": f"{ttl}s", "Status": status}
 
 
 def entry_of(found: t.Mapping[str, t.Any]) -> Entry:

@@ -98,7 +98,7 @@ class _ServerName(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *arguments: t.Any, **settings: t.Any) -> None:
-        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **settings)  # type: ignore[no-untyped-call]
+        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **settings)
 
 
 def quoted(text: str) -> str:

@@ -4,15 +4,13 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ..service import Entry, Service
-from . import BadAddress, Context
+from ..service import Service
+from . import BadAddress, Context, Registry
 from .consul_http import ConsulHttp, quoted
 
 
-class ConsulKv:
-    """See ``registry.Registry`` for what the methods promise."""
+class ConsulKv(Registry):
+    """See ``Registry`` for what the methods promise."""
 
     def __init__(self, context: Context) -> None:
         socket_path, prefix = "", context.uri.path
@@ -31,12 +29,6 @@ class ConsulKv:
 
     def deregister(self, service: Service) -> None:
         self._http.request("DELETE", self._path(service), right=f"key:write on {self._key(service)}")
-
-    def refresh(self, service: Service) -> None:
-        """Keys of Consul do not expire."""
-
-    def registered(self) -> t.Optional[t.Mapping[str, Entry]]:
-        return None
 
     def fingerprint(self, service: Service) -> str:
         return f"{self._key(service)}={value_of(service)}"
