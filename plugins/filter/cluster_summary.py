@@ -12,7 +12,7 @@ author:
   - The discovery.consul contributors (@discovery-consul)
 description:
   - Shows each node with its role, address, state and HTTP interface, the leader, the services, and how to ask for them.
-positional: services, hostvars
+positional: services, expected
 options:
   _input:
     description: What the module M(discovery.consul.consul_cluster_health) returned.
@@ -22,16 +22,17 @@ options:
     description: What C(/v1/catalog/services) answered.
     type: dict
     required: true
-  hostvars:
-    description: The variable C(hostvars), for the addresses of the nodes' DNS interfaces.
-    type: dict
+  expected:
+    description: The nodes of the inventory, as the filter P(discovery.consul.expected_nodes#filter) gives them.
+    type: list
+    elements: dict
     required: true
 """
 
 EXAMPLES = r"""
 - name: Show the cluster
   ansible.builtin.debug:
-    msg: "{{ health | discovery.consul.cluster_summary(services.json, hostvars) }}"
+    msg: "{{ health | discovery.consul.cluster_summary(services.json, groups['consul_servers'] | discovery.consul.expected_nodes(hostvars)) }}"
 """
 
 RETURN = r"""
@@ -49,30 +50,29 @@ HEADER = ("node", "role", "address", "state", "HTTP")
 OWN_SERVICE = "consul"
 
 
-def cluster_summary(health: Json, services: Json, hostvars: t.Mapping[str, t.Any]) -> list[str]:
+def cluster_summary(health: Json, services: Json, expected: list[Json]) -> list[str]:
     """The table and what is worth knowing below it."""
+    interfaces = {node["name"]: node for node in expected}
     nodes = health.get("nodes") or []
     leader = (health.get("leader") or {}).get("name")
-    rows = [HEADER, *((n["name"], n["role"], n.get("address") or "", n.get("state") or "", n.get("http") or "") for n in nodes)]
+    rows = [HEADER, *((n["name"], n["role"], n.get("address") or "", n.get("state") or "", interfaces.get(n["name"], {}).get("http", "")) for n in nodes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     registered = sorted(name for name in services if name != OWN_SERVICE)
-    lines += [f"verdict: {health['verdict']}", f"leader: {leader}", f"services: {', '.join(registered) or 'none yet'}"]
-    web = next((n["http"] for n in nodes if n.get("http")), None)
+    lines += [_line("verdict", health["verdict"]), _line("leader", leader), _line("services", ", ".join(registered) or "none yet")]
+    name = registered[0] if registered else OWN_SERVICE
+    web = next((node["http"] for node in expected if node.get("http")), None)
     if web:
-        name = registered[0] if registered else OWN_SERVICE
-        lines += [f"web page: {web}/ui/", f"ask by HTTP: curl {web}/v1/catalog/service/{name}"]
-        lines += [f"ask by DNS: dig @{address} -p {port} {name}.service.consul" for address, port in _dns(hostvars, nodes)]
+        lines += [_line("web page", f"{web}/ui/"), _line("ask by HTTP", f"curl {web}/v1/catalog/service/{name}")]
+    dns = next((node["dns"] for node in expected if node.get("dns")), None)
+    if dns:
+        address, _colon, port = dns.rpartition(":")
+        lines.append(_line("ask by DNS", f"dig @{address} -p {port} {name}.service.consul"))
     return lines
 
 
-def _dns(hostvars: t.Mapping[str, t.Any], nodes: list[Json]) -> list[tuple[str, str]]:
-    for node in nodes:
-        endpoint = hostvars.get(node["name"], {}).get("consul_agent_dns_endpoint") if node["name"] in hostvars else None
-        if endpoint:
-            address, _colon, port = str(endpoint).rpartition(":")
-            return [(address, port)]
-    return []
+def _line(name: str, value: t.Any) -> str:
+    return f"{name:<13}{value}"
 
 
 class FilterModule:

@@ -11,31 +11,31 @@ HEALTH = {
     "verdict": "healthy",
     "leader": {"name": "node1"},
     "nodes": [
-        {"name": "node1", "role": "server", "address": "172.30.0.11", "state": "alive", "http": "http://127.0.0.1:8500"},
-        {"name": "node4", "role": "client", "address": "172.30.0.14", "state": "alive", "http": None},
+        {"name": "node1", "role": "server", "address": "172.30.0.11", "state": "alive"},
+        {"name": "node4", "role": "client", "address": "172.30.0.14", "state": "alive"},
     ],
 }
 
 
 def test_the_table_and_how_to_ask() -> None:
-    lines = cluster_summary(HEALTH, {"consul": [], "web": ["a"]}, {"node1": {"consul_agent_dns_endpoint": "127.0.0.1:8600"}})
+    lines = cluster_summary(HEALTH, {"consul": [], "web": ["a"]}, [{"name": "node1", "http": "http://127.0.0.1:8500", "dns": "127.0.0.1:8600"}])
     assert lines == [
         "node   role    address      state  HTTP",
         "node1  server  172.30.0.11  alive  http://127.0.0.1:8500",
         "node4  client  172.30.0.14  alive",
-        "verdict: healthy",
-        "leader: node1",
-        "services: web",
-        "web page: http://127.0.0.1:8500/ui/",
-        "ask by HTTP: curl http://127.0.0.1:8500/v1/catalog/service/web",
-        "ask by DNS: dig @127.0.0.1 -p 8600 web.service.consul",
+        "verdict      healthy",
+        "leader       node1",
+        "services     web",
+        "web page     http://127.0.0.1:8500/ui/",
+        "ask by HTTP  curl http://127.0.0.1:8500/v1/catalog/service/web",
+        "ask by DNS   dig @127.0.0.1 -p 8600 web.service.consul",
     ]
 
 
 def test_nothing_known_is_no_failure() -> None:
-    assert cluster_summary({"verdict": "unknown", "nodes": [], "leader": None}, {}, {}) == [
+    assert cluster_summary({"verdict": "unknown", "nodes": [], "leader": None}, {}, []) == [
         "node  role  address  state  HTTP",
-        "verdict: unknown",
-        "leader: None",
-        "services: none yet",
+        "verdict      unknown",
+        "leader       None",
+        "services     none yet",
     ]
