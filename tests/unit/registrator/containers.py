@@ -18,7 +18,7 @@ def container(**changes: t.Any) -> t.Dict[str, t.Any]:
     """Return a container on the default bridge that publishes 80 at 8080, unless told otherwise.
 
     ``env``, ``labels``, ``image``, ``name``, ``id``, ``ports`` (NetworkSettings.Ports), ``exposed``, ``mode``,
-    ``networks``, ``running`` and ``exit_code`` may be given.
+    ``networks``, ``running``, ``exit_code``, ``health``, ``paused`` and ``stop_signal`` may be given.
     """
     return {
         "Id": changes.get("id", ID),
@@ -29,6 +29,7 @@ def container(**changes: t.Any) -> t.Dict[str, t.Any]:
             "Image": changes.get("image", "reg.example:5000/team/nginx:1.2"),
             "Hostname": "abc",
             "ExposedPorts": changes.get("exposed", {}),
+            "StopSignal": changes.get("stop_signal", ""),
         },
         "HostConfig": {"NetworkMode": changes.get("mode", "bridge")},
         "NetworkSettings": {
@@ -36,5 +37,10 @@ def container(**changes: t.Any) -> t.Dict[str, t.Any]:
             "Networks": changes.get("networks", {"bridge": {"IPAddress": "172.17.0.2", "GlobalIPv6Address": ""}}),
             "Ports": changes.get("ports", published("80/tcp")),
         },
-        "State": {"Running": changes.get("running", True), "ExitCode": changes.get("exit_code", 0)},
+        "State": {
+            "Running": changes.get("running", True),
+            "Paused": changes.get("paused", False),
+            "ExitCode": changes.get("exit_code", 0),
+            "Health": {"Status": changes["health"], "Log": [{"Output": "it says so\n"}]} if "health" in changes else None,
+        },
     }

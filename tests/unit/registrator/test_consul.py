@@ -10,7 +10,7 @@ import pytest
 from agent import Agent
 from registrator.options import Options
 from registrator.registry import BadAddress, RegistryError, RegistryUnreachable, connect
-from registrator.service import Service
+from registrator.service import Health, Service
 
 SERVICE = Service("h:web:80", "web", "10.0.0.1", 8080, "c1", ("a",), {"region": "eu"}, {"TCP": "10.0.0.1:8080", "Interval": "10s"})
 
@@ -46,6 +46,27 @@ def test_what_bears_no_mark_belongs_to_nobody(agent: Agent) -> None:
 def test_an_id_is_escaped_in_the_path_but_for_slashes(agent: Agent) -> None:
     agent.registry().deregister(Service("my id/1?x#y", "n", "", 1, "c"))
     assert agent.paths == ["/v1/agent/service/deregister/my%20id/1%3Fx%23y"]
+
+
+def test_health_is_a_check_that_registrator_keeps(agent: Agent) -> None:
+    registry = agent.registry()
+    sick = Service(**{**SERVICE.__dict__, "health": Health("critical", "out of disk")})
+    registry.register(sick)
+    assert agent.services["h:web:80"]["Checks"] == [{"CheckID": "docker:h:web:80", "Name": "Docker health", "TTL": "60s", "Status": "critical"}]
+    registry.report(sick)
+    assert agent.paths[-1] == "/v1/agent/check/update/docker:h:web:80"
+    well = Service(**{**SERVICE.__dict__, "health": Health("passing")})
+    assert registry.fingerprint(well) == registry.fingerprint(sick) != registry.fingerprint(SERVICE)
+
+
+def test_only_our_own_maintenance_is_ended(agent: Agent) -> None:
+    registry = agent.registry()
+    registry.maintain(SERVICE, "the container is stopping")
+    assert agent.paths == ["/v1/agent/service/maintenance/h:web:80?enable=true&reason=registrator%3A+the+container+is+stopping"]
+    checks = {"ours": ("h:web:80", "registrator: x"), "others": ("h:web:80", "by hand"), "foreign": ("x", "registrator: x")}
+    agent.services = {key: {"CheckID": f"_service_maintenance:{of}", "ServiceID": of, "Notes": why} for key, (of, why) in checks.items()}
+    registry.end_maintenance({"h:web:80"})
+    assert agent.paths[2:] == ["/v1/agent/service/maintenance/h:web:80?enable=false"]
 
 
 def test_the_token_comes_from_a_file_that_is_read_again_when_it_changes(agent: Agent, tmp_path: t.Any) -> None:

@@ -135,6 +135,56 @@ def test_one_id_for_several_ports_is_told() -> None:
     assert "SERVICE_ID=one" in result.warnings[0]
 
 
+@pytest.mark.parametrize(
+    "opt_in, label, count",
+    [(False, "", 1), (False, "true", 1), (False, "False", 0), (True, "", 0), (True, "true", 1), (True, "false", 0)],
+)
+def test_in_and_out_by_label(opt_in: bool, label: str, count: int) -> None:
+    assert len(mapped(Options(opt_in=opt_in), labels={"registrator.enable": label}).services) == count
+
+
+@pytest.mark.parametrize(
+    "source, labels, name",
+    [
+        ("container", {"com.docker.compose.service": "shop"}, "web.1"),
+        ("service", {"com.docker.compose.service": "shop"}, "shop"),
+        ("service", {"com.docker.swarm.service.name": "stack_shop"}, "stack_shop"),
+        ("service", {}, "web.1"),
+        ("image", {"com.docker.compose.service": "shop"}, "nginx"),
+    ],
+)
+def test_where_the_default_name_comes_from(source: str, labels: dict, name: str) -> None:
+    assert only(Options(name_from=source), labels=labels).name == name
+
+
+def test_a_network_chosen_by_label() -> None:
+    networks = {"a": {"IPAddress": "10.1.0.2"}, "b": {"IPAddress": "10.2.0.2"}}
+    assert only(Options(internal=True), networks=networks, mode="a", labels={"registrator.network": "b"}).address == "10.2.0.2"
+    result = mapped(Options(internal=True), networks=networks, mode="a", labels={"registrator.network": "c"})
+    assert result.services[0].address == "10.1.0.2"
+    assert result.warnings == ("port 80: registrator.network=c is not a network of this container",)
+
+
+@pytest.mark.parametrize(
+    "flag, label, changes, status",
+    [
+        (True, "", {"health": "healthy"}, "passing"),
+        (True, "", {"health": "unhealthy"}, "critical"),
+        (True, "", {"health": "starting"}, "warning"),
+        (True, "", {"health": "none"}, None),
+        (True, "", {}, None),
+        (True, "", {"paused": True}, "critical"),
+        (True, "", {"paused": True, "health": "healthy"}, "critical"),
+        (False, "", {"health": "unhealthy"}, None),
+        (False, "true", {"health": "unhealthy"}, "critical"),
+        (True, "false", {"health": "unhealthy"}, None),
+    ],
+)
+def test_health(flag: bool, label: str, changes: dict, status: t.Optional[str]) -> None:
+    health = only(Options(health_checks=flag), labels={"registrator.health": label}, **changes).health
+    assert (health.status if health else None) == status
+
+
 KEYS = some.one_of(
     some.text(max_size=20),
     some.sampled_from(["NAME", "TAGS", "ID", "IGNORE", "80_NAME", "CHECK_HTTP", "CHECK_TTL", "CHECK_TCP", "CHECK_INTERVAL", "CHECK_TIMEOUT"]),

@@ -37,6 +37,21 @@ def test_only_what_names_the_port_is_marked_as_such() -> None:
 
 
 @pytest.mark.parametrize(
+    "environment, protocol, wanted",
+    [
+        (["SERVICE_53_UDP_NAME=precise", "SERVICE_53_NAME=port", "SERVICE_50-60_NAME=range", "SERVICE_NAME=any"], "udp", "precise"),
+        (["SERVICE_53_UDP_NAME=precise", "SERVICE_53_NAME=port", "SERVICE_50-60_NAME=range", "SERVICE_NAME=any"], "tcp", "port"),
+        (["SERVICE_50-60_NAME=range", "SERVICE_NAME=any"], "tcp", "range"),
+        (["SERVICE_54-60_NAME=range", "SERVICE_NAME=any"], "tcp", "any"),
+        (["SERVICE_53-53_NAME=range"], "tcp", "range"),
+        (["SERVICE_53_TCP_NAME=tcp"], "udp", ""),
+    ],
+)
+def test_the_more_precise_wins(environment: list, protocol: str, wanted: str) -> None:
+    assert for_port(pairs(environment, {}), "53", protocol).get("name") == wanted
+
+
+@pytest.mark.parametrize(
     "text, wanted",
     [
         ("", []),

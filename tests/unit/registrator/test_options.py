@@ -17,10 +17,35 @@ def test_nothing_but_an_uri_gives_the_defaults() -> None:
 
 def test_every_flag_reaches_its_option() -> None:
     words = "-ip 1.2.3.4 -internal -explicit -useIpFromLabel net -tags a,b -ttl 30 -ttl-refresh 10 -resync 60"
-    words += " -deregister on-success -retry-attempts -1 -retry-interval 500 -cleanup consul:"
+    words += " -deregister on-success -retry-attempts -1 -retry-interval 500 -cleanup"
+    words += " -address-from eth0 -opt-in -name-from service -health-checks -health-ttl 30 -on-exit maintenance"
+    words += " -on-container-stop deregister -listen 127.0.0.1:1 -log-format json consul:"
     options = from_command_line(words.split())
     assert options.tags.text == "a,b"
-    assert options == Options("consul:", "1.2.3.4", True, True, "net", options.tags, 30, 10, 60, "on-success", -1, 0.5, True)
+    assert options == Options(
+        "consul:",
+        "1.2.3.4",
+        True,
+        True,
+        "net",
+        options.tags,
+        30,
+        10,
+        60,
+        "on-success",
+        -1,
+        0.5,
+        True,
+        "eth0",
+        True,
+        "service",
+        True,
+        30,
+        "maintenance",
+        "deregister",
+        "127.0.0.1:1",
+        "json",
+    )
 
 
 @pytest.mark.parametrize(
@@ -31,6 +56,11 @@ def test_every_flag_reaches_its_option() -> None:
         ("-ttl 30 -ttl-refresh 30 consul:", "-ttl must be greater than -ttl-refresh"),
         ("-retry-interval 0 consul:", "-retry-interval must be greater than 0"),
         ("-deregister never consul:", '-deregister must be "always" or "on-success"'),
+        ("-name-from label consul:", '-name-from must be "image", "container" or "service"'),
+        ("-on-exit leave consul:", '-on-exit must be "keep", "maintenance" or "deregister"'),
+        ("-log-format xml consul:", '-log-format must be "text" or "json"'),
+        ("-listen 9810 consul:", "-listen must be an address and a port, such as 127.0.0.1:9810"),
+        ("-health-ttl 1 consul:", "-health-ttl must be at least 5"),
         ("-tags {{nope}} consul:", '-tags: function "nope" not defined'),
     ],
 )

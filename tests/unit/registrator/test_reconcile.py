@@ -12,6 +12,7 @@ from containers import container, published
 from fakes import FakeEngine, FakeRegistry, Lines
 from hypothesis import given
 from hypothesis import strategies as some
+from registrator import draining
 from registrator.metrics import Metrics
 from registrator.options import Options
 from registrator.reconcile import Reconciler
@@ -146,6 +147,59 @@ def test_a_comparison_does_not_judge_what_was_written_meanwhile() -> None:
     answer = setup.registry.registered()
     setup.look("a")
     assert setup.writer.ledger.compare(answer, OURS, asked) == set()
+
+
+def test_a_change_of_health_is_told_and_nothing_else_is_written() -> None:
+    setup = Setup(container(id="a", health="starting"), options=Options(ip="10.0.0.1", health_checks=True))
+    setup.look("a")
+    for status in ("starting", "healthy", "healthy", "unhealthy"):
+        setup.engine.all["a"] = container(id="a", health=status)
+        setup.look("a")
+    setup.writer.renew_health()
+    assert setup.registry.writes == [f"{word}host1:web.1:80" for word in ("+", "passing ", "critical ", "critical ")]
+
+
+def test_a_check_that_the_registry_lost_comes_back_with_its_service() -> None:
+    class Forgetful(FakeRegistry):
+        def report(self, service: t.Any) -> None:
+            raise RegistryError("unknown check")
+
+    setup = Setup(container(id="a", health="healthy"), options=Options(ip="10.0.0.1", health_checks=True))
+    setup.look("a")
+    setup.writer.registry = Forgetful(OURS)
+    setup.writer.renew_health()
+    assert setup.writer.registry.writes == ["+host1:web.1:80"]
+
+
+@pytest.mark.parametrize("what, write", [("deregister", "-"), ("maintenance", "maintenance ")])
+def test_what_is_told_to_stop_goes_out_of_service_at_once(what: str, write: str) -> None:
+    setup = Setup(container(id="a"), options=Options(ip="10.0.0.1", on_container_stop=what))
+    setup.look("a")
+    setup.look("a", news="kill:1")
+    setup.look("a", news="kill:15")
+    setup.look("a")
+    assert setup.registry.writes == ["+host1:web.1:80", write + "host1:web.1:80"]
+    setup.look("a", news="die")
+    setup.look("a", news="start")
+    assert setup.registry.writes[-1] == "+host1:web.1:80"
+
+
+def test_what_is_told_to_stop_and_goes_on_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(draining, "SPARE_S", -draining.DEFAULT_STOP_TIMEOUT_S)
+    setup = Setup(container(id="a"), options=Options(ip="10.0.0.1", on_container_stop="deregister"))
+    setup.look("a")
+    setup.look("a", news="kill:15")
+    assert setup.reconciler.draining.overdue() == ["a"]
+    setup.look("a")
+    assert setup.registry.writes == [f"{sign}host1:web.1:80" for sign in "+-+"]
+
+
+@pytest.mark.parametrize(
+    "own, news, wanted",
+    [("", "kill:15", True), ("", "kill:1", False), ("SIGHUP", "kill:1", True), ("37", "kill:37", True), ("QUIT", "kill:3", True), ("", "die", False)],
+)
+def test_which_signal_ends_a_container(own: str, news: str, wanted: bool) -> None:
+    assert draining.asks_to_stop(news, {"StopSignal": own}) is wanted
 
 
 STEPS = some.lists(some.tuples(some.sampled_from("abc"), some.sampled_from(["start", "stop", "look", "die", "lose", "compare"]), some.integers(1, 3)))
