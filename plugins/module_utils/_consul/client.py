@@ -70,14 +70,14 @@ class Answer:
 
     @property
     def denied(self) -> bool:
-        return self.status in {401, 403}
+        """Permission is wanting. The keyring says so with a status 500."""
+        return self.status in {401, 403} or (self.status == 500 and "denied by ACLs" in str(self.data))
 
     @property
     def trouble(self) -> str:
         """Why it is no good answer, for the operator."""
-        if self.error is not None:
-            return f"{self.url}: {self.error}"
-        return f"{self.url}: status {self.status}, {_short(self.data)}"
+        what = self.error if self.error is not None else f"status {self.status}, {_short(self.data)}"
+        return f"{self.url}: {what}" if self.url else what
 
 
 class Client:
@@ -213,9 +213,11 @@ def _reason(exc: Exception) -> str:
     inner: BaseException = exc
     while inner.args and (nested := getattr(inner.args[0], "reason", inner.args[0])) is not inner and isinstance(nested, BaseException):
         inner = nested
+    # Old and new releases of urllib3 begin with the object: `<...HTTPConnection object at 0x7f...>: `, `HTTPConnection(...): `.
     text = str(inner)
-    _object, separator, words = text.partition(">: ")
-    return f"{type(exc).__name__}: {_short(words if separator else text)}"
+    _object, separator, words = text.partition(">: " if text.startswith("<") else "): ")
+    text = words if separator and text.startswith(("<", "HTTP")) else text
+    return f"{type(exc).__name__}: {_short(text)}"
 
 
 def _short(data: t.Any) -> str:

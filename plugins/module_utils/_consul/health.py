@@ -21,6 +21,9 @@ Json = t.Dict[str, t.Any]
 # Consul holds a call for a leader that long (performance.rpc_hold_timeout) before it says that there is none.
 RPC_HOLD = 7
 
+# Consul answers over DNS from memory, so a datagram without an answer after that time got lost.
+DNS_TIMEOUT = 1.5
+
 # What a failure is told by, when several rules failed.
 TELLING = ("leader", "write", "servers", "autopilot", "members")
 
@@ -145,7 +148,7 @@ def _reader(params: Json, nodes: list[Expected], limits: rules.Limits) -> Reader
         return client.Client(url, params["token"], verify, cert, budget)
 
     def lookup(endpoint: str, transport: str) -> client.Answer:
-        return dns.lookup(endpoint, name, kinds, transport, budget / 3)
+        return dns.lookup(endpoint, name, kinds, transport, min(DNS_TIMEOUT, budget))
 
     if "dns" in limits.skip:
         nodes = [Expected(node.name, node.server, node.address, node.http) for node in nodes]

@@ -26,6 +26,8 @@ Ask = t.Callable[[], Answer]
 Connect = t.Callable[[str], Client]
 Lookup = t.Callable[[str, str], Answer]
 
+NOT_ASKED = Answer(error="not asked over DNS, as its HTTP API does not answer")
+
 # The part of a reading's time that is waited for nodes to speak for themselves.
 FIRST_LOOK = 0.2
 
@@ -112,21 +114,25 @@ class Reader:
         begun = time.monotonic()
         crew = Crew()
         for node in self.expected:
-            self._ask_node(crew, node)
+            if node.http:
+                crew.ask(f"node {node.name}", self._questions(node))
         # What a node says of itself comes at once, or the node hangs: then the others go on without it.
         crew.wait(begun + self.budget * FIRST_LOOK)
         readings = self._sorted(crew)
         readings.via = self._spokesman(readings)
+        self._ask_dns(crew, readings)
         if readings.via is not None:
             self._ask_cluster(crew, readings)
         crew.wait(begun + self.budget)
         return self._sorted(crew, readings.via)
 
-    def _ask_node(self, crew: Crew, node: Expected) -> None:
-        if node.http:
-            crew.ask(f"node {node.name}", self._questions(node))
-        if node.dns:
-            crew.ask(f"dns {node.name}", {kind: self._lookup(node.dns, kind) for kind in ("udp", "tcp")})
+    def _ask_dns(self, crew: Crew, readings: Readings) -> None:
+        """A node whose HTTP API is silent is not asked over DNS: a datagram to it would be waited for in vain."""
+        for node in self.expected:
+            silent = bool(node.http) and readings.node(node.name, "self").status is None
+            for transport in ("udp", "tcp") if node.dns else ():
+                question = (lambda: NOT_ASKED) if silent else self._lookup(str(node.dns), transport)
+                crew.ask(f"dns {node.name}", {transport: question})
 
     def _questions(self, node: Expected) -> dict[str, Ask]:
         client = self.connect(str(node.http))

@@ -133,6 +133,12 @@ class Case:
                 found[node.name] = {str(member.get("Name")): member for member in answer.data}
         return found
 
+    def hides_members(self, seer: str) -> bool:
+        """Whether a node shows fewer members than it has. Releases before 1.11 do not say so, but count them elsewhere."""
+        answer = self.readings.node(seer, "members")
+        count = number(stat(self.readings.node(seer, "self"), "serf_lan", "members")) or 0
+        return answer.filtered or (answer.good and count > len(answer.data or []))
+
     def server_views(self) -> dict[str, View]:
         """The views of the servers, or of the clients where no server is asked."""
         views = self.views()
@@ -280,7 +286,8 @@ def _sees_servers(case: Case, findings: Findings, seer: str, view: View) -> None
 def _sees(case: Case, findings: Findings, seer: str, view: View, node: Expected) -> None:
     member = view.get(node.name)
     if member is None:
-        return findings.missing(case.readings.node(seer, "members"), f"{seer} does not see {node.name}", node.name)
+        hidden = case.hides_members(seer)
+        return (findings.open if hidden else findings.wrong)(f"{seer} does not {'show' if hidden else 'see'} {node.name}", node.name)
     if member.get("Status") != ALIVE:
         return findings.wrong(f"{seer} sees {node.name} as {_state(member)}", node.name)
     if (_tags(member).get("role") == "consul") != node.server:
@@ -523,18 +530,18 @@ def _catalog(case: Case, findings: Findings) -> str:
     if not members:
         findings.open("no node shows its members to compare the catalog with")
         return ""
-    _catalog_nodes(findings, answer, members, case.readings.node(str(case.readings.via), "members"))
+    _catalog_nodes(findings, answer, members, case.hides_members(str(case.readings.via)))
     _serf_health(case, findings, members)
     return f"The catalog has the {len(members)} members, and each is passing."
 
 
-def _catalog_nodes(findings: Findings, answer: Answer, members: View, seen: Answer) -> None:
+def _catalog_nodes(findings: Findings, answer: Answer, members: View, hidden: bool) -> None:
     nodes = {str(node.get("Node")): node for node in answer.data}
     for name in [name for name in members if name not in nodes]:
         findings.missing(answer, f"{name} is a member, but not in the catalog", name)
     for name, node in nodes.items():
         if name not in members and not _external(node):
-            findings.missing(seen, f"{name} is in the catalog, but no member", name)
+            (findings.open if hidden else findings.wrong)(f"{name} is in the catalog, but no member", name)
         elif name in members and node.get("Address") != members[name].get("Addr"):
             findings.wrong(f"the catalog has {name} at {node.get('Address')}, but it is at {members[name].get('Addr')}", name)
     for what, key in (("name", "Node"), ("id", "ID")):
@@ -580,7 +587,7 @@ def _dns_answer(case: Case, findings: Findings, who: str, answer: Answer, wanted
     if not answer.good:
         # An agent without permission to see services knows no such name.
         refused = answer.error == "NXDOMAIN" and not case.views()
-        return (findings.open if refused else findings.wrong)(f"{who} has no answer ({answer.trouble})", name)
+        return (findings.open if refused else findings.wrong)(f"{who} has no answer: {answer.trouble}", name)
     found = set(answer.data)
     few = len(found) < (min(UDP_ANSWERS, len(wanted)) if who.endswith("udp") else len(wanted))
     if found - wanted or few:
