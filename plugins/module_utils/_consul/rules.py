@@ -304,8 +304,10 @@ def _unseeing(case: Case, findings: Findings) -> None:
         answer = case.readings.node(node.name, "members")
         if node.name not in views and answer.good:
             findings.open(f"{node.name} shows no members at all, so the token may not see any", node.name)
-        elif node.name not in views and answer.status is not None:
+        elif node.name not in views:
             findings.failed(answer, f"{node.name} does not show its members", node.name)
+    if not case.answering():
+        findings.wrong("no node answers that could be asked")
 
 
 def _doubles(case: Case, findings: Findings) -> None:
