@@ -180,6 +180,15 @@ def failure(outcome: Outcome, result: Json, patience: Patience) -> str:
     suspects = [rule for rule in outcome.verdict.rules if rule.ok is not True and rule.name not in result["skipped_rules"]]
     order = [rule for name in TELLING for rule in suspects if rule.name == name] + suspects
     rule = next((rule for rule in order if rule.ok is False), order[0])
+    remedy = _permissions(suspects) if rule.ok is None else rule.remedy
     others = [other.name for other in suspects if other is not rule]
     more = f" Not met, too: {', '.join(others)}." if others else ""
-    return f"The cluster is {result['verdict']} after {outcome.elapsed:.0f} s, not {wanted}. Rule {rule.name}: {rule.summary} {rule.remedy}{more}"
+    return f"The cluster is {result['verdict']} after {outcome.elapsed:.0f} s, not {wanted}. Rule {rule.name}: {rule.summary} {remedy}{more}"
+
+
+def _permissions(suspects: list[rules.Rule]) -> str:
+    """Where nothing is wrong but much is hidden: all that a token has to have, at once."""
+    wanted: dict[str, None] = {}
+    for rule in suspects:
+        wanted.update(dict.fromkeys(rules.RULES[rule.name][2].split(" and ")))
+    return f"Give a token with {', '.join(wanted)}, or skip the rules."

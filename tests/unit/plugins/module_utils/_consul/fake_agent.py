@@ -16,7 +16,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class Agent:
-    """`answers` by path: (status, body); `keys` may be shared; `log` has what was asked as (method, path, query, token)."""
+    """`answers` by path: (status, body); `keys` may be shared; `log` has what was asked as (method, path, query, token).
+
+    `peak` is how many questions were open at a time.
+    """
 
     answers: dict[str, tuple[int, t.Any]] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
@@ -24,6 +27,8 @@ class Agent:
     delay: float = 0
     log: list[tuple[str, str, str, str | None]] = field(default_factory=list)
     host: str = "127.0.0.1"
+    busy: int = 0
+    peak: int = 0
 
     def __enter__(self) -> Agent:
         server_type = ThreadingHTTPServer
@@ -49,6 +54,8 @@ class Agent:
 
 
 def _handler(agent: Agent) -> type[BaseHTTPRequestHandler]:
+    lock = threading.Lock()
+
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *args: t.Any) -> None:
             pass
@@ -58,7 +65,12 @@ def _handler(agent: Agent) -> type[BaseHTTPRequestHandler]:
             size = int(self.headers.get("Content-Length") or 0)
             body = self.rfile.read(size).decode()
             agent.log.append((self.command, path, query, self.headers.get("X-Consul-Token")))
+            with lock:
+                agent.busy += 1
+                agent.peak = max(agent.peak, agent.busy)
             time.sleep(agent.delay)
+            with lock:
+                agent.busy -= 1
             status, data = agent.answers.get(path) or agent.answers.get(f"{self.command} /v1/kv") or self.kept(path, body)
             text = data if isinstance(data, str) and not (status == 200 and path.startswith("/v1/status")) else json.dumps(data)
             self.send_response(status)
