@@ -256,6 +256,8 @@ elapsed:
   type: float
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.discovery.consul.plugins.module_utils._consul.client import LibraryMissingError
 from ansible_collections.discovery.consul.plugins.module_utils._consul.health import check
@@ -264,7 +266,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 NODE = {"name": {"type": "str", "required": True}, "address": {"type": "str"}, "http": {"type": "str"}, "dns": {"type": "str"}}
 RULES = ["servers", "leader", "raft_peers", "autopilot", "replication", "write", "members", "catalog", "dns", "checks", "security"]
 
-ARGUMENTS = {
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "allow_version_skew": {"type": "bool", "default": False},
     "allowed_critical": {"type": "int", "default": 0},
     "ask": {"type": "list", "elements": "str"},

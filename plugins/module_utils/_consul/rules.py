@@ -336,8 +336,8 @@ def _leader(case: Case, findings: Findings) -> str:
         findings.wrong("no node answers who leads")
     for address in known:
         _contradictions(case, findings, address)
-    address = case.leader_address()
-    return f"{case.name_at(address)} at {address} is the leader for all."
+    agreed = case.leader_address()
+    return f"{case.name_at(agreed)} at {agreed} is the leader for all."
 
 
 def _contradictions(case: Case, findings: Findings, address: str) -> None:

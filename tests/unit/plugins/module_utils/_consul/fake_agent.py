@@ -6,12 +6,19 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 import typing as t
 from base64 import b64encode
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server6(ThreadingHTTPServer):
+    """On an IPv6 address."""
+
+    address_family = socket.AF_INET6
 
 
 @dataclass
@@ -31,10 +38,7 @@ class Agent:
     peak: int = 0
 
     def __enter__(self) -> Agent:
-        server_type = ThreadingHTTPServer
-        if ":" in self.host:
-            server_type = type("Server6", (ThreadingHTTPServer,), {"address_family": 10})
-        self._server = server_type((self.host, 0), _handler(self))
+        self._server = (Server6 if ":" in self.host else ThreadingHTTPServer)((self.host, 0), _handler(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True)
         self._thread.start()
