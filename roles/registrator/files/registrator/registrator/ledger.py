@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 import typing as t
+from dataclasses import replace
 
 from .service import Entry, Service
 
@@ -19,11 +20,30 @@ class Ledger:
         self._entries: t.Dict[str, t.Dict[str, Entry]] = {}
         self._holder: t.Dict[str, str] = {}
         self._written: t.Dict[str, float] = {}
+        self._unclaimed: t.Dict[str, Entry] = {}
 
     def of(self, container: str) -> t.Dict[str, Entry]:
         """Return a container's entries by service id."""
         with self._lock:
             return dict(self._entries.get(container, {}))
+
+    def claim(self, container: str, service_ids: t.Iterable[str]) -> None:
+        """Give a container what an earlier run of ours registered under its services' ids, whoever it was for."""
+        with self._lock:
+            for service_id in service_ids:
+                entry = self._unclaimed.pop(service_id, None)
+                if entry and service_id not in self._holder:
+                    self._file(Entry(replace(entry.service, container=container), entry.fingerprint, entry.host))
+
+    def orphans(self) -> t.List[str]:
+        """Give what nobody has claimed to containers that do not exist, and return those."""
+        with self._lock:
+            orphans = []
+            for service_id, entry in self._unclaimed.items():
+                orphans.append(f"gone:{service_id}")
+                self._file(Entry(replace(entry.service, container=orphans[-1]), entry.fingerprint, entry.host))
+            self._unclaimed = {}
+            return orphans
 
     def containers(self) -> t.List[str]:
         with self._lock:
@@ -46,9 +66,8 @@ class Ledger:
     def write(self, entry: Entry) -> None:
         """Note what was just registered, or what the registry was found to hold."""
         with self._lock:
-            container = entry.service.container
-            self._entries.setdefault(container, {})[entry.service.id] = entry
-            self._holder[entry.service.id] = container
+            self._file(entry)
+            self._unclaimed.pop(entry.service.id, None)
             self._written[entry.service.id] = time.monotonic()
 
     def update(self, service: Service) -> None:
@@ -95,12 +114,21 @@ class Ledger:
             return again | self._adopt(found, host, written)
 
     def _adopt(self, found: t.Mapping[str, Entry], host: str, written: t.Set[str]) -> t.Set[str]:
-        """Take over what bears our mark and is not in the ledger: an earlier run of ours wrote it."""
+        """Take over what bears our mark and is not in the ledger: an earlier run of ours wrote it.
+
+        Where the registry does not say for which container, it waits until one claims it.
+        """
         adopted: t.Set[str] = set()
         for service_id, there in found.items():
-            if there.host == host and service_id not in self._holder and service_id not in written:
-                container = there.service.container
-                self._entries.setdefault(container, {})[service_id] = there
-                self._holder[service_id] = container
-                adopted.add(container)
+            if there.host != host or service_id in self._holder or service_id in written:
+                continue
+            if there.service.container:
+                self._file(there)
+                adopted.add(there.service.container)
+            else:
+                self._unclaimed[service_id] = there
         return adopted
+
+    def _file(self, entry: Entry) -> None:
+        self._entries.setdefault(entry.service.container, {})[entry.service.id] = entry
+        self._holder[entry.service.id] = entry.service.container

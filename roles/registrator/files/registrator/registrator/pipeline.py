@@ -54,6 +54,7 @@ class Pipeline:
         self.schedule = Schedule(jobs)
         self._outlines: t.Dict[str, str] = {}
         self._engine_away = self._registry_away = False
+        self._complaint = ""
         self._workers = [threading.Thread(target=self.reconciler.work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
         self._stopping = threading.Event()
         self._is_settled = False
@@ -177,10 +178,15 @@ class Pipeline:
         since = time.monotonic()
         try:
             found = self.registry.registered()
-        except RegistryError as error:
+        except RegistryUnreachable as error:
             if not self._registry_away:
                 self.log.info(f"{error}; trying again until it answers")
             self._registry_away = True
+            return None
+        except RegistryError as error:
+            if str(error) != self._complaint:
+                self.log.info(f"comparison failed: {error}")
+            self._complaint = str(error)
             return None
         if self._registry_away:
             self._registry_away = False
@@ -196,6 +202,7 @@ class Pipeline:
         if len(self.queue):
             return
         self._is_settled = True
+        self._look_at(self.writer.ledger.orphans())
         if self.options.cleanup and found:
             self._clean_up(found)
 

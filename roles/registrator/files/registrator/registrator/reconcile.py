@@ -67,12 +67,14 @@ class Reconciler:
                 self._said.pop(container, None)
                 self.writer.deregister(registered.values())
         elif not self._is_drained(container, inspected, news, registered):
-            self._update(container, inspected, registered)
+            self._update(container, inspected)
 
-    def _update(self, container: str, inspected: Inspected, registered: t.Mapping[str, Entry]) -> None:
+    def _update(self, container: str, inspected: Inspected) -> None:
         """Write the differences for a container that runs."""
         mapped = self._map(inspected)
         self._explain(container, mapped)
+        self.writer.ledger.claim(container, [service.id for service in mapped.services])
+        registered = self.writer.ledger.of(container)
         todo = differences(registered, mapped.services, self.writer.registry.fingerprint)
         self.writer.deregister([registered[service.id] for service in todo.deregister])
         self.writer.register(todo.register)

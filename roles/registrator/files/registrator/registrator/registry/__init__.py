@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where services are written: a small interface, and one file for each registry that has it.
 
-To add a registry, add a file with a class that has the methods of ``Registry`` and name it in ``ADAPTERS``.
+To add a registry, add a file with a class that has the methods of ``Registry``, or a function that returns one, made
+from a ``Context``, and name it in ``ADAPTERS``.
 """
 
 from __future__ import annotations
@@ -19,8 +20,11 @@ ADAPTERS = {
     "consul": "consul.Consul",
     "consul-unix": "consul.Consul",
     "consul-tls": "consul.Consul",
-    "consulkv": "consulkv.ConsulKv",
-    "consulkv-unix": "consulkv.ConsulKv",
+    "consulkv": "consulkv.adapter",
+    "consulkv-unix": "consulkv.adapter",
+    "etcd": "etcd.adapter",
+    "skydns2": "skydns2.adapter",
+    "zookeeper": "zookeeper.ZooKeeper",
 }
 
 

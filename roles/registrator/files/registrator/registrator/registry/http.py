@@ -1,0 +1,85 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""HTTP to a registry, on connections that are kept alive, one for each thread."""
+
+from __future__ import annotations
+
+import threading
+import typing as t
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from . import RegistryUnreachable
+
+# Leader-bound calls of a Consul agent without a leader fail after 7 seconds: wait longer than that.
+TIMEOUT_S = 10.0
+
+
+class Security(t.NamedTuple):
+    """How to prove who one is, and what to believe of the server.
+
+    ``verify`` and ``certificate`` are as ``requests`` takes them; ``server_name`` is expected in the server's
+    certificate instead of the name in its address; ``user`` is a name and a password.
+    """
+
+    verify: t.Union[bool, str] = True
+    certificate: t.Optional[t.Tuple[str, str]] = None
+    server_name: str = ""
+    user: t.Optional[t.Tuple[str, str]] = None
+
+
+class Http:
+    """Requests to one server, whose address is ``base``, over a socket file where ``unix_socket`` names one."""
+
+    def __init__(self, base: str, security: Security, unix_socket: str = "") -> None:
+        self.base = "http://localhost" if unix_socket else base
+        self._name = unix_socket or base
+        self._security, self._unix_socket = security, unix_socket
+        self._local = threading.local()
+
+    def request(self, method: str, path: str, **arguments: t.Any) -> requests.Response:
+        """Return the answer, whatever its code. Raises RegistryUnreachable when there is none."""
+        try:
+            return self._session().request(method, self.base + path, timeout=TIMEOUT_S, **arguments)
+        except OSError as error:
+            raise RegistryUnreachable(f"{self._name}: {_reason(error)}") from None
+
+    def _session(self) -> requests.Session:
+        session = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = False  # a registry is never behind a proxy, and reading the environment costs each request
+            session.auth, session.verify, session.cert = self._security.user, self._security.verify, self._security.certificate
+            if self._unix_socket:
+                session.mount("http://", _unix_adapter(self._unix_socket))
+            if self._security.server_name:
+                session.mount("https://", _ServerName(self._security.server_name))
+            self._local.session = session
+        return t.cast(requests.Session, session)
+
+
+class _ServerName(HTTPAdapter):
+    """Expects another name in the server's certificate than the one in its address."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        super().__init__()
+
+    def init_poolmanager(self, *arguments: t.Any, **settings: t.Any) -> None:
+        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **settings)
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason of an HTTP library's error: `Connection refused` instead of a page of wrappers."""
+    inner: t.Any = error
+    while getattr(inner, "reason", None) or (inner.args and isinstance(inner.args[0], BaseException)):
+        inner = getattr(inner, "reason", None) or inner.args[0]
+    return str(inner).rpartition(": ")[2] or type(error).__name__
+
+
+def _unix_adapter(path: str) -> HTTPAdapter:
+    # The Docker SDK carries the one that speaks HTTP over a socket file; there is no reason to write another.
+    from docker.transport import UnixHTTPAdapter
+
+    return t.cast(HTTPAdapter, UnixHTTPAdapter(f"http+unix://{path}", timeout=TIMEOUT_S))
