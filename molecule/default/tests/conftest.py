@@ -86,11 +86,10 @@ def play() -> t.Callable[..., str]:
 
     def run(playbook: str, *arguments: str, code: int = 0) -> str:
         inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={PROJECT / 'molecule' / 'default' / 'inventory'}"]
-        environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOST_KEY_CHECKING": "false"}
-        environment["ANSIBLE_CONFIG"] = str(PROJECT / "ansible.cfg")
-        done = subprocess.run(
-            ["ansible-playbook", *inventories, playbook, *arguments], cwd=PROJECT, env=environment, capture_output=True, text=True, check=False
-        )
+        environment = {name: value for name, value in os.environ.items() if "COLOR" not in name}
+        environment.update(MOLECULE_PROJECT_DIRECTORY=str(PROJECT), ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), ANSIBLE_HOST_KEY_CHECKING="false")
+        command = ["ansible-playbook", *inventories, playbook, *arguments]
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
 

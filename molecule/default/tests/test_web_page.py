@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import pathlib
-import shutil
 import socket
 import subprocess
 import time
@@ -14,8 +12,12 @@ import typing as t
 
 import pytest
 from conftest import ADDRESS, NODES, SSH
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 PORT = 18500
+SECONDS = 30
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +35,27 @@ def page() -> t.Iterator[str]:
         tunnel.wait()
 
 
-def seen(address: str, folder: pathlib.Path) -> str:
-    """What the browser shows once the page's own requests are answered."""
-    browser = shutil.which("chromium")
-    assert browser, "chromium is not installed"
-    options = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-    ]
-    command = [browser, *options, f"--user-data-dir={folder}", "--virtual-time-budget=15000", "--dump-dom", address]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+@pytest.fixture(scope="module")
+def browser() -> t.Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    for option in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--window-size=1600,1200"):
+        options.add_argument(option)
+    options.binary_location = "/usr/bin/chromium"
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    yield driver
+    driver.quit()
 
 
-def test_the_list_of_services(page: str, tmp_path: pathlib.Path) -> None:
-    shown = seen(f"{page}/ui/dc1/services", tmp_path)
-    assert all(name in shown for name in ("consul-8300", "consul-8500", "consul-8600"))
+def shows(browser: webdriver.Chrome, address: str, words: list[str]) -> None:
+    """Wait until a person would see all words on the page."""
+    browser.get(address)
+    body: t.Callable[[webdriver.Chrome], str] = lambda driver: driver.find_element(By.TAG_NAME, "body").text
+    WebDriverWait(browser, SECONDS).until(lambda driver: all(word in body(driver) for word in words), f"{words} on {address}")
 
 
-def test_the_list_of_nodes(page: str, tmp_path: pathlib.Path) -> None:
-    shown = seen(f"{page}/ui/dc1/nodes", tmp_path)
-    assert all(node.name in shown and node.address in shown for node in NODES)
+def test_the_list_of_services(page: str, browser: webdriver.Chrome) -> None:
+    shows(browser, f"{page}/ui/dc1/services", ["consul", "consul-8300", "consul-8500", "consul-8600"])
+
+
+def test_the_list_of_nodes(page: str, browser: webdriver.Chrome) -> None:
+    shows(browser, f"{page}/ui/dc1/nodes", [word for node in NODES for word in (node.name, node.address)])
