@@ -9,6 +9,7 @@ import typing as t
 
 import pytest
 from ansible_collections.discovery.consul.plugins.module_utils._consul import health, rules
+from ansible_collections.discovery.consul.plugins.module_utils._consul.client import Client
 from ansible_collections.discovery.consul.plugins.module_utils._consul.health import HealthError, Patience, check, expected_nodes, failure, watch
 from ansible_collections.discovery.consul.plugins.module_utils._consul.rules import RULES, Limits, Verdict, judge
 from ansible_collections.discovery.consul.plugins.modules import consul_cluster_health
@@ -165,6 +166,29 @@ def test_the_module_tells_what_did_not_come() -> None:
         result = check(params(servers=given(cluster, True), wait_for="healthy", timeout=0), False)
     assert "Rule leader: s3 knows no leader." in result["failure"]
     assert result["failed_rules"] == ["leader"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "verify", "cert"),
+    [
+        ({}, True, None),
+        ({"ca_cert": "/ca.pem"}, "/ca.pem", None),
+        ({"ca_cert": "/ca.pem", "validate_certs": False}, False, None),
+        ({"client_cert": "/both.pem"}, True, "/both.pem"),
+        ({"client_cert": "/cert.pem", "client_key": "/key.pem"}, True, ("/cert.pem", "/key.pem")),
+    ],
+)
+def test_certificates_come_as_the_library_wants_them(monkeypatch: pytest.MonkeyPatch, changes: dict[str, t.Any], verify: t.Any, cert: t.Any) -> None:
+    made: list[tuple[t.Any, ...]] = []
+
+    def client(url: str, *options: t.Any) -> t.Any:
+        made.append(options)
+        return Client(url)
+
+    monkeypatch.setattr(health.client, "Client", client)
+    with Cluster("healthy") as cluster:
+        check(params(servers=given(cluster, True), token="secret", **changes), False)
+    assert set(made) == {("secret", verify, cert, 10)}
 
 
 def test_the_documented_rules_are_the_rules() -> None:
