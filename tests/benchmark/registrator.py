@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Measure a Registrator: how soon a container is visible, how many are lost, what it costs to keep many.
+
+    registrator.py --consul-binary FILE --image IMAGE [--engine URL] [--skip real|simulated] [-- COMMAND [ARG ...]]
+
+COMMAND is started as ``COMMAND ARG... -ip 127.0.0.1 URI`` with DOCKER_HOST set; by default it is the one of this
+collection. IMAGE is on the engine and has /bin/sleep. Printed is one JSON object with two parts:
+
+real        a real engine and a real Consul agent of development mode:
+            start_ms, stop_ms       from the engine's own event time to the agent's first answer that shows it (50 containers)
+            burst_*                 200 containers started at once, then removed at once
+simulated   a real Consul agent and an engine of a thousand containers that is a small server in this process:
+            held_*                  resident memory, share of a core, and writes to the agent in a quiet half minute
+            churn_growth_mib        resident memory after 10,000 start and stop events, compared with after 2,000
+
+Only loopback addresses are used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import typing as t
+
+from counting_proxy import CountingProxy
+from simulated_engine import SimulatedEngine
+
+HERE = pathlib.Path(__file__).resolve().parent
+BUILD_CONTEXT = HERE.parents[1] / "roles/registrator/files/registrator"
+sys.path.insert(0, str(HERE.parent / "integration/registrator"))
+
+from consul_agent import ConsulAgent  # noqa: E402 - its folder is known only now
+
+SINGLES, BURST, HELD, EVENTS, WARM_UP = 50, 200, 1000, 10_000, 2_000
+QUIET_S, LIMIT_S, POLL_S = 30.0, 30.0, 0.002
+
+
+class Process:
+    """A Registrator, and what it costs."""
+
+    def __init__(self, command: t.Sequence[str], engine: str, uri: str, log: t.IO[str]) -> None:
+        environment = {**os.environ, "DOCKER_HOST": engine, "PYTHONPATH": str(BUILD_CONTEXT)}
+        self.process = subprocess.Popen([*command, "-ip", "127.0.0.1", uri], env=environment, stderr=log)
+        time.sleep(3)
+
+    def rss_mib(self) -> float:
+        with open(f"/proc/{self.process.pid}/status") as file:
+            return round(next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024, 1)
+
+    def cpu_s(self) -> float:
+        with open(f"/proc/{self.process.pid}/stat") as file:
+            fields = file.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def names(agent: ConsulAgent) -> t.Set[str]:
+    return {service["Service"] for service in agent.services().values()}
+
+
+def seconds_until(holds: t.Callable[[], bool]) -> t.Optional[float]:
+    """Wait until something holds; return the wall-clock time then, or None when it never does."""
+    end = time.time() + LIMIT_S
+    while time.time() < end:
+        if holds():
+            return time.time()
+        time.sleep(POLL_S)
+    return None
+
+
+def event_time(engine: t.Any, container: t.Any, action: str) -> float:
+    filters = {"container": container.id, "event": action}
+    events = engine.api.events(since=0, until=int(time.time()) + 1, filters=filters, decode=True)
+    return float(next(iter(events))["timeNano"]) / 1e9
+
+
+def summary(values: t.Sequence[float]) -> t.Dict[str, float]:
+    return {"median": round(statistics.median(values), 1), "largest": round(max(values), 1)}
+
+
+def real(command: t.Sequence[str], engine_url: str, image: str, agent: ConsulAgent, log: t.IO[str]) -> t.Dict[str, t.Any]:
+    import docker
+
+    engine = docker.DockerClient(engine_url, timeout=120)
+    prefix = f"registrator-bench-{os.getpid()}"
+
+    def create(number: int) -> t.Any:
+        name = f"{prefix}-{number}"
+        settings = {"ports": {"80/tcp": None}, "labels": {"SERVICE_NAME": name}, "stop_signal": "SIGKILL"}
+        return engine.containers.create(image, entrypoint=["/bin/sleep"], command=["900"], name=name, **settings)
+
+    registrator = Process(command, engine_url, agent.uri, log)
+    try:
+        figures = singles(engine, agent, create)
+        figures.update(burst(agent, [create(SINGLES + number) for number in range(BURST)]))
+        figures["rss_mib"] = registrator.rss_mib()
+    finally:
+        registrator.stop()
+        for container in engine.containers.list(all=True, filters={"name": prefix}):
+            container.remove(force=True, v=True)
+    return figures
+
+
+def singles(engine: t.Any, agent: ConsulAgent, create: t.Callable[[int], t.Any]) -> t.Dict[str, t.Any]:
+    start_ms, stop_ms = [], []
+    for number in range(SINGLES):
+        container = create(number)
+        name = container.name
+        container.start()
+        seen = seconds_until(lambda name=name: name in names(agent))
+        # The engine answers a kill only when the container's network is down: watch meanwhile.
+        killer = threading.Thread(target=container.kill)
+        killer.start()
+        gone = seconds_until(lambda name=name: name not in names(agent))
+        killer.join()
+        if seen is None or gone is None:
+            raise SystemExit(f"{name} was never seen, or never gone")
+        start_ms.append((seen - event_time(engine, container, "start")) * 1000)
+        stop_ms.append((gone - event_time(engine, container, "die")) * 1000)
+    return {"start_ms": summary(start_ms), "stop_ms": summary(stop_ms)}
+
+
+def burst(agent: ConsulAgent, containers: t.Sequence[t.Any]) -> t.Dict[str, t.Any]:
+    wanted = {container.name for container in containers}
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda container: container.start(), containers))
+        began = time.time()
+        seen = seconds_until(lambda: wanted <= names(agent))
+        missing = len(wanted - names(agent))
+        list(pool.map(lambda container: container.kill(), containers))
+        seconds_until(lambda: not wanted & names(agent))
+    found = {"burst": len(wanted), "burst_missing": missing, "burst_stale": len(wanted & names(agent))}
+    return {**found, "burst_visible_s": round(seen - began, 2) if seen else None}
+
+
+def simulated(command: t.Sequence[str], agent: ConsulAgent, folder: pathlib.Path, log: t.IO[str]) -> t.Dict[str, t.Any]:
+    engine = SimulatedEngine(str(folder / "engine.sock"))
+    for number in range(HELD):
+        engine.start(f"held{number}")
+    agent_door = CountingProxy(agent.ports["http"])
+    registrator = Process(command, f"unix://{engine.path}", f"consul://127.0.0.1:{agent_door.port}", log)
+    try:
+        seconds_until(lambda: len(agent.services()) == HELD)
+        time.sleep(3)
+        cpu, before = registrator.cpu_s(), agent_door.writes
+        time.sleep(QUIET_S)
+        figures: t.Dict[str, t.Any] = {"held": len(agent.services()), "held_rss_mib": registrator.rss_mib()}
+        figures["held_cpu_percent"] = round((registrator.cpu_s() - cpu) / QUIET_S * 100, 2)
+        figures["held_writes"] = agent_door.writes - before
+        churn(engine, 0, WARM_UP)
+        warm = registrator.rss_mib()
+        churn(engine, WARM_UP, EVENTS)
+        seconds_until(lambda: len(agent.services()) == HELD)
+        figures["churn_events"], figures["churn_growth_mib"] = EVENTS, round(registrator.rss_mib() - warm, 1)
+        figures["after_churn"] = len(agent.services())
+    finally:
+        registrator.stop()
+        engine.stop()
+    return figures
+
+
+def churn(engine: SimulatedEngine, first: int, last: int) -> None:
+    """Let containers come and go, a start and a stop each time, at a pace that a busy host has."""
+    for number in range(first // 2, last // 2):
+        name = f"churn{number}"
+        engine.start(name)
+        time.sleep(0.004)
+        engine.end(name)
+        time.sleep(0.002)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--consul-binary", required=True)
+    parser.add_argument("--image", default="")
+    parser.add_argument("--engine", default=os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
+    parser.add_argument("--skip", choices=["real", "simulated"])
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    arguments = parser.parse_args()
+    command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
+    command = command or [sys.executable, "-m", "registrator"]
+    figures: t.Dict[str, t.Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        log = (folder / "registrator.log").open("w")
+        for part in ("real", "simulated"):
+            if arguments.skip == part:
+                continue
+            agent = ConsulAgent(arguments.consul_binary, folder)
+            try:
+                if part == "real":
+                    figures[part] = real(command, arguments.engine, arguments.image, agent, log)
+                else:
+                    figures[part] = simulated(command, agent, folder, log)
+            finally:
+                agent.stop()
+    print(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
