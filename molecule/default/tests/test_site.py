@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import typing as t
 
@@ -179,3 +180,10 @@ def test_a_new_container_that_fails_puts_the_old_one_back(machine: Machine, play
     assert machine.run("docker inspect --format '{{.Id}}' node4") == before
     assert "node4-replaced" not in machine.run("docker ps --all")
     play("site.yml")
+
+
+def test_the_image_that_was_asked_for_runs(machine: Machine) -> None:
+    asked = os.environ.get("CONSUL_IMAGE")
+    allowed = [asked] if asked else ["hashicorp/consul:1.22.6", "localhost/discovery/consul:1.8.7-debian11"]
+    (image,) = {machine.run(f"docker inspect --format '{{{{.Config.Image}}}}' {node.name}").strip() for node in NODES}
+    assert image in allowed

@@ -49,8 +49,12 @@ def browser() -> t.Iterator[webdriver.Chrome]:
 def shows(browser: webdriver.Chrome, address: str, words: list[str]) -> None:
     """Wait until a person would see all words on the page."""
     browser.get(address)
-    body: t.Callable[[webdriver.Chrome], str] = lambda driver: driver.find_element(By.TAG_NAME, "body").text
-    WebDriverWait(browser, SECONDS).until(lambda driver: all(word in body(driver) for word in words), f"{words} on {address}")
+
+    def all_there(driver: webdriver.Chrome) -> bool:
+        text = driver.find_element(By.TAG_NAME, "body").text
+        return all(word in text for word in words)
+
+    WebDriverWait(browser, SECONDS).until(all_there, f"{words} on {address}")
 
 
 def test_the_list_of_services(page: str, browser: webdriver.Chrome) -> None:
