@@ -27,6 +27,7 @@ class ConsulAgent:
         self.binary, self.folder, self.config = binary, folder, config or {}
         ports = {name: free_port() for name in ("http", "server", "serf_lan", "serf_wan")}
         self.ports = {"dns": -1, "grpc": -1, **ports, **self.config.pop("ports", {})}
+        self.token = ""
         self.url = f"http://127.0.0.1:{self.ports['http']}"
         self.start()
 
@@ -47,12 +48,17 @@ class ConsulAgent:
         self.process.wait(20)
 
     def get(self, path: str) -> t.Any:
-        with urllib.request.urlopen(self.url + path, timeout=10) as answer:
-            return json.load(answer)
+        return json.loads(self._request("GET", path))
 
-    def put(self, path: str, data: t.Any = None) -> None:
-        body = None if data is None else json.dumps(data).encode()
-        urllib.request.urlopen(urllib.request.Request(self.url + path, body, method="PUT"), timeout=10).close()
+    def put(self, path: str, data: t.Any = None, answer: bool = False) -> t.Any:
+        """Return the answer when it is asked for."""
+        found = self._request("PUT", path, None if data is None else json.dumps(data).encode())
+        return json.loads(found) if answer else None
+
+    def _request(self, method: str, path: str, body: t.Optional[bytes] = None) -> bytes:
+        request = urllib.request.Request(self.url + path, body, {"X-Consul-Token": self.token}, method=method)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return t.cast(bytes, answer.read())
 
     def services(self) -> t.Dict[str, t.Any]:
         return t.cast("t.Dict[str, t.Any]", self.get("/v1/agent/services"))

@@ -163,6 +163,26 @@ def test_consul_over_tls_with_a_client_certificate(tmp_path: pathlib.Path, regis
         agent.stop()
 
 
+def test_a_missing_right_is_named_and_a_new_token_is_taken(tmp_path: pathlib.Path, registrator: t.Any, containers: t.Any) -> None:
+    management = "11111111-2222-3333-4444-555555555555"
+    agent = ConsulAgent(CONSUL, tmp_path, {"acl": {"enabled": True, "default_policy": "deny", "tokens": {"master": management}}})
+    agent.token = management
+    token = tmp_path / "token"
+    try:
+        for name, rules in (("none", ""), ("right", 'service_prefix "" { policy = "write" }')):
+            agent.wait_for(lambda name=name, rules=rules: agent.put("/v1/acl/policy", {"Name": name, "Rules": rules}) is None)
+        secrets = {name: agent.put("/v1/acl/token", {"Policies": [{"Name": name}]}, answer=True)["SecretID"] for name in ("none", "right")}
+        token.write_text(secrets["none"])
+        one = registrator(agent.uri, CONSUL_HTTP_TOKEN_FILE=str(token))
+        containers.run("web")
+        agent.wait_for(lambda: f"the token needs service:write on {containers.prefix}-web" in one.log.read_text())
+        token.write_text(secrets["right"] + "\n")
+        service_id(agent, containers, seconds=20)
+        assert not any(secret in one.log.read_text() for secret in secrets.values())
+    finally:
+        agent.stop()
+
+
 def test_any_metadata_is_registered_by_a_real_consul(agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
     odd = {
         "SERVICE_A.B": "dots",

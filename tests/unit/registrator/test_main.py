@@ -34,6 +34,13 @@ def test_exit_code_and_message(words: str, code: int, text: str, capsys: pytest.
     assert "Traceback" not in output
 
 
+def test_a_password_in_the_uri_is_not_logged(capsys: pytest.CaptureFixture) -> None:
+    assert main(["consul://user:secret@127.0.0.1:1"], {}) == 1
+    output = capsys.readouterr().err
+    assert "Using consul adapter: consul://127.0.0.1:1" in output
+    assert "secret" not in output
+
+
 def test_no_engine_at_the_start_is_an_error(agent: Agent, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
     assert main([f"consul://{agent.address}"], {"DOCKER_HOST": f"unix://{tmp_path}/none"}) == 1
     assert "Docker engine: " in capsys.readouterr().err

@@ -60,6 +60,7 @@ def test_every_flag_reaches_its_option() -> None:
         ("-on-exit leave consul:", '-on-exit must be "keep", "maintenance" or "deregister"'),
         ("-log-format xml consul:", '-log-format must be "text" or "json"'),
         ("-listen 9810 consul:", "-listen must be an address and a port, such as 127.0.0.1:9810"),
+        ("-listen 127.0.0.1:70000 consul:", "-listen must be an address and a port, such as 127.0.0.1:9810"),
         ("-health-ttl 1 consul:", "-health-ttl must be at least 5"),
         ("-tags {{nope}} consul:", '-tags: function "nope" not defined'),
     ],

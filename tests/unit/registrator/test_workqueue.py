@@ -25,6 +25,26 @@ def test_a_key_waits_once_with_its_latest_news() -> None:
     assert news_of(queue.get()) == ("b", "")
 
 
+def test_news_that_may_not_replace_others() -> None:
+    queue = WorkQueue()
+    queue.add("a", "die")
+    queue.add("a", "disconnect", replace=False)
+    queue.add("b", "disconnect", replace=False)
+    assert news_of(queue.get()) == ("a", "die")
+    assert news_of(queue.get()) == ("b", "disconnect")
+
+
+def test_what_failed_does_not_keep_the_queue_busy() -> None:
+    queue = WorkQueue()
+    queue.add("a")
+    assert queue.is_busy()
+    assert queue.get()
+    assert queue.is_busy()
+    queue.failed("a")
+    assert not queue.is_busy()
+    assert len(queue) == 1
+
+
 def test_a_key_that_is_worked_on_comes_back_afterwards() -> None:
     queue = WorkQueue()
     queue.add("a")

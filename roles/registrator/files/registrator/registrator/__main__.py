@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -20,6 +21,7 @@ from .template import TemplateError
 from .web import serve
 
 PROGRAM = "registrator"
+PASSWORD = re.compile(r"//[^/@]*@")
 DONE, FAILED, MISUSED = 0, 1, 2
 
 
@@ -56,7 +58,7 @@ def _run(options: Options, environment: t.Mapping[str, str], log: Log) -> int:
         log.info(f"Using host IP {host.address(options.address_from)} from {options.address_from}")
     hostname = host.hostname()
     registry = connect(options, hostname, environment)
-    log.info(f"Using {options.registry.partition(':')[0]} adapter: {options.registry}")
+    log.info(f"Using {options.registry.partition(':')[0]} adapter: {PASSWORD.sub('//', options.registry)}")
     pipeline = Pipeline(Engine(environment), registry, options, hostname, log)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)

@@ -12,7 +12,6 @@ import threading
 import time
 import typing as t
 
-import requests
 from docker import errors as docker_errors
 from docker.api.client import APIClient
 from docker.tls import TLSConfig
@@ -21,9 +20,10 @@ DEFAULT_HOST = "unix:///tmp/docker.sock"
 TIMEOUT_S = 30
 # A little of the past is asked for again, since an engine answers a moment before it begins to watch.
 OVERLAP_S = 2
+NETWORK_ACTIONS = ("connect", "disconnect")
 EVENTS = {
     "type": ["container", "network"],
-    "event": ["start", "die", "pause", "unpause", "health_status", "destroy", "rename", "update", "kill", "connect", "disconnect"],
+    "event": ["start", "die", "pause", "unpause", "health_status", "destroy", "rename", "update", "kill", *NETWORK_ACTIONS],
 }
 
 
@@ -47,10 +47,10 @@ class Engine:
         self._local = threading.local()
         self._version = "auto"
 
-    def containers(self, everything: bool = False) -> t.Dict[str, str]:
-        """Return the running (paused ones included) or all containers: what a list tells of each, by identifier."""
+    def containers(self) -> t.Dict[str, str]:
+        """Return what a list tells of each container that runs or is paused, by identifier."""
         with _errors_translated():
-            found = self._client().containers(all=everything)
+            found = self._client().containers()
         return {container["Id"]: _outline(container) for container in found}
 
     def inspect(self, container: str) -> t.Optional[t.Dict[str, t.Any]]:
@@ -89,7 +89,7 @@ class _errors_translated:
         return None
 
     def __exit__(self, kind: t.Any, error: t.Optional[BaseException], trace: t.Any) -> None:
-        if isinstance(error, (docker_errors.DockerException, requests.RequestException, OSError)):
+        if isinstance(error, (docker_errors.DockerException, OSError, ValueError)):
             raise EngineError(f"Docker engine: {error}") from error
 
 
@@ -103,7 +103,7 @@ def _events_of(stream: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Event]:
                 action = f"kill:{(actor.get('Attributes') or {}).get('signal') or ''}"
             if raw.get("Type", "container") == "container":
                 yield Event(str(actor.get("ID") or raw.get("id") or ""), action)
-            elif raw.get("Type") == "network" and action in ("connect", "disconnect"):
+            elif raw.get("Type") == "network" and action in NETWORK_ACTIONS:
                 yield Event(str((actor.get("Attributes") or {}).get("container") or ""), action)
     except Exception as error:
         raise EngineError(f"Docker engine: event stream broken: {error}") from error

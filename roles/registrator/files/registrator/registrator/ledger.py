@@ -58,6 +58,10 @@ class Ledger:
         with self._lock:
             return sum(map(len, self._entries.values()))
 
+    def __contains__(self, container: str) -> bool:
+        with self._lock:
+            return container in self._entries
+
     def holds(self, container: str, service_id: str) -> bool:
         """Tell whether the container was the last to be given this service id."""
         with self._lock:

@@ -119,7 +119,8 @@ def _refuse_contradictions(values: t.Mapping[str, t.Union[str, int, bool]]) -> N
         raise OptionError("-ttl must be greater than -ttl-refresh")
     if int(values["retry-interval"]) <= 0:
         raise OptionError("-retry-interval must be greater than 0")
-    if values["listen"] and not re.match(r".*:[0-9]{1,5}\Z", str(values["listen"])):
+    port = re.search(r":([0-9]{1,5})\Z", str(values["listen"]))
+    if values["listen"] and not (port and int(port[1]) < 65536):
         raise OptionError("-listen must be an address and a port, such as 127.0.0.1:9810")
     if int(values["health-ttl"]) < 5:
         raise OptionError("-health-ttl must be at least 5")

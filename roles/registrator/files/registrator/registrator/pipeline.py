@@ -14,11 +14,11 @@ import threading
 import time
 import typing as t
 
-from .engine import Engine, EngineError
+from .engine import NETWORK_ACTIONS, Engine, EngineError, Event
 from .log import Log
 from .metrics import Metrics
 from .options import Options
-from .reconcile import Reconciler
+from .reconcile import DIED, STARTED, Reconciler
 from .registry import Registry, RegistryError, RegistryUnreachable
 from .schedule import Job, Schedule
 from .service import Entry
@@ -51,7 +51,7 @@ class Pipeline:
             Job("refresh", options.ttl_refresh, self._tried(self.writer.refresh)),
             Job("health", options.health_ttl / HEALTH_RENEWALS, self._tried(self.writer.renew_health)),
         ]
-        self.schedule = Schedule(jobs)
+        self.schedule = Schedule(jobs, failed=log.exception)
         self._outlines: t.Dict[str, str] = {}
         self._engine_away = self._registry_away = False
         self._complaint = ""
@@ -123,7 +123,7 @@ class Pipeline:
         self._look_at(outlines)
         self._look_at(set(self.writer.ledger.containers()) - set(outlines))
 
-    def _watch(self, events: t.Iterable[t.Any]) -> None:
+    def _watch(self, events: t.Iterable[Event]) -> None:
         """Read events for ever. Nothing but reading happens here, so that none is missed."""
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
@@ -131,15 +131,21 @@ class Pipeline:
                 for event in events:
                     pause = FIRST_PAUSE_S
                     self.metrics.add("events_total")
-                    if event.container:
-                        self.queue.add(event.container, event.action)
+                    self._heard(event)
                 raise EngineError("Docker event stream closed")
             except EngineError as error:
                 self._lost_engine(error)
             events = self._reconnected(pause)
             pause = min(LONGEST_PAUSE_S, pause * 2)
 
-    def _reconnected(self, pause: float) -> t.Iterable[t.Any]:
+    def _heard(self, event: Event) -> None:
+        """Queue the container that something happened to."""
+        is_network = event.action in NETWORK_ACTIONS
+        # Every start connects a network first, while the engine cannot be asked about the container.
+        if event.container and (not is_network or event.container in self.writer.ledger):
+            self.queue.add(event.container, event.action, replace=event.action in (STARTED, DIED))
+
+    def _reconnected(self, pause: float) -> t.Iterable[Event]:
         """Try until the engine answers again, and have everything looked at that was missed meanwhile."""
         while not self._stopping.wait(pause):
             try:
@@ -191,6 +197,7 @@ class Pipeline:
         if self._registry_away:
             self._registry_away = False
             self.log.info("The registry answers again")
+            self.schedule.soon("health")
             self.queue.hurry()
         if found is not None:
             self._look_at(self.writer.ledger.compare(found, self.hostname, since))
@@ -199,7 +206,7 @@ class Pipeline:
     def _look_after(self) -> None:
         """Compare, and once nothing is left to do, clean up."""
         found = self._compare()
-        if len(self.queue):
+        if self.queue.is_busy() or self._engine_away:
             return
         self._is_settled = True
         self._look_at(self.writer.ledger.orphans())

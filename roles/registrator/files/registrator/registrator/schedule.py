@@ -22,10 +22,14 @@ class Job:
 
 
 class Schedule:
-    """``run`` is for one thread; ``soon`` and ``stop`` may be called by any."""
+    """``run`` is for one thread; ``soon`` and ``stop`` may be called by any.
 
-    def __init__(self, jobs: t.Sequence[Job]) -> None:
+    ``failed`` is told of what a job raises: the job is done again in its time all the same.
+    """
+
+    def __init__(self, jobs: t.Sequence[Job], failed: t.Callable[[str, Exception], None]) -> None:
         self._jobs = {job.name: job for job in jobs}
+        self._failed = failed
         self._changed = threading.Condition()
         self._stopped = False
 
@@ -47,7 +51,10 @@ class Schedule:
             if job is None:
                 return
             began = time.thread_time()
-            job.action()
+            try:
+                job.action()
+            except Exception as error:
+                self._failed(job.name, error)
             cost = time.thread_time() - began
             with self._changed:
                 if job.period:

@@ -38,10 +38,11 @@ class WorkQueue:
         self._failures: t.Dict[str, int] = {}
         self._closed = False
 
-    def add(self, key: str, news: str = "") -> None:
-        """Have a key worked on. Later news take the place of earlier ones that nobody has worked on."""
+    def add(self, key: str, news: str = "", replace: bool = True) -> None:
+        """Have a key worked on. Later news take the place of earlier ones that nobody has worked on, if they may."""
         with self._changed:
-            self._add(key, news)
+            if replace or key not in self._waiting:
+                self._add(key, news)
 
     def get(self) -> t.Optional[Work]:
         """Wait for a key to work on; None when the queue was closed. ``done`` or ``failed`` must follow."""
@@ -80,6 +81,11 @@ class WorkQueue:
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+
+    def is_busy(self) -> bool:
+        """Tell whether any key waits or is worked on that has not failed."""
+        with self._changed:
+            return bool(self._waiting or self._working)
 
     def __len__(self) -> int:
         """Return how many keys wait, are worked on, or come back later."""
