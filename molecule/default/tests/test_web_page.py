@@ -16,20 +16,22 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-PORT = 18500
 SECONDS = 30
 
 
 @pytest.fixture(scope="module")
 def page() -> t.Iterator[str]:
     """The web page's address on this machine, through SSH: on its host it is published on loopback only."""
-    tunnel = subprocess.Popen(["ssh", *SSH, "-N", "-L", f"127.0.0.1:{PORT}:127.0.0.1:8500", f"root@{ADDRESS}"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    tunnel = subprocess.Popen(["ssh", *SSH, "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"127.0.0.1:{port}:127.0.0.1:8500", f"root@{ADDRESS}"])
     try:
         deadline = time.monotonic() + 10
-        while socket.socket().connect_ex(("127.0.0.1", PORT)) != 0:
+        while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
             assert time.monotonic() < deadline, "the tunnel does not open"
             time.sleep(0.1)
-        yield f"http://127.0.0.1:{PORT}"
+        yield f"http://127.0.0.1:{port}"
     finally:
         tunnel.terminate()
         tunnel.wait()
