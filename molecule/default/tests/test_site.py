@@ -122,12 +122,14 @@ def test_check_mode_predicts_a_change_and_makes_none(machine: Machine, play: Pla
 
 def test_a_change_that_stops_servers_goes_one_at_a_time_leader_last(machine: Machine, play: Play) -> None:
     leader = machine.api("/v1/status/leader").rpartition(":")[0]
-    output = play("site.yml", "--tags", "consul", "-e", "consul_agent_raft_multiplier=2")
+    try:
+        output = play("site.yml", "--tags", "consul", "-e", "consul_agent_raft_multiplier=2")
+        started = {node.name: machine.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {node.name}").strip() for node in NODES}
+    finally:
+        play("site.yml", "--tags", "consul")
     assert changes(output) == {node.name: 1 for node in NODES}
-    started = {node.name: machine.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {node.name}").strip() for node in NODES}
     order = sorted((one.name for one in SERVERS), key=lambda name: started[name])
     assert order[-1] == next(node.name for node in SERVERS if node.address == leader)
-    play("site.yml", "--tags", "consul")
     assert machine.run("docker exec node1 consul kv get molecule/key").strip() == "written-through-node4"
 
 
