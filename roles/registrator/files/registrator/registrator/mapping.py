@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from . import metadata
 from .address import Inspected, choose, label
@@ -41,15 +41,6 @@ class Mapped:
     warnings: t.Tuple[str, ...] = ()
 
 
-@dataclass
-class _Notes:
-    ignored: t.List[str] = field(default_factory=list)
-    warnings: t.List[str] = field(default_factory=list)
-
-    def warn(self, port: str, texts: t.Iterable[str]) -> None:
-        self.warnings += [f"port {port}: {text}" for text in texts]
-
-
 class _Port(t.NamedTuple):
     number: str
     protocol: str
@@ -63,28 +54,77 @@ def services_of(container: Inspected, options: Options, host: Host, owner: t.Opt
     ``owner`` is the container whose network it shares, where there is one. Raises TemplateError when ``-tags`` cannot
     be filled in; any metadata of the container gives services or warnings, never an exception.
     """
-    notes = _Notes()
     if not _is_wanted(container, options):
         return Mapped(ignored=("not enabled by its label",))
     ports = _ports(container)
     if not ports:
         return Mapped(ignored=("no published ports",))
     eligible = [port for port in ports if options.internal or port.host_port]
-    notes.ignored += [f"port {port.number} not published on host" for port in ports if port not in eligible]
-    config = container.get("Config") or {}
-    found = metadata.pairs(config.get("Env") or (), config.get("Labels") or {})
-    extra_tags = metadata.split_list(options.tags.render(container)) if eligible else []
-    services = []
+    unpublished = [f"port {port.number} not published on host" for port in ports if port not in eligible]
+    if not eligible:
+        return Mapped(ignored=tuple(unpublished))
+    mapper = _Mapper(container, options, host, owner, is_group=len(eligible) > 1)
     for port in eligible:
-        values = metadata.for_port(found, port.number, port.protocol)
-        if values.get("ignore") or (options.explicit and not values.get("name")):
-            notes.ignored.append(f"service on port {port.number}")
-            continue
-        chosen = choose(container, owner, port.host_ip, internal=options.internal, ip=options.ip, ip_label=options.ip_label, host_address=host.address)
-        notes.warn(port.number, chosen.warnings)
-        services.append(_service(container, port, values, chosen.address, len(eligible) > 1, extra_tags, options, host, notes))
-    _warn_of_equal_ids(services, notes)
-    return Mapped(tuple(services), tuple(notes.ignored), tuple(notes.warnings))
+        mapper.add(port)
+    mapper.warn_of_equal_ids()
+    return Mapped(tuple(mapper.services), (*unpublished, *mapper.ignored), tuple(mapper.warnings))
+
+
+class _Mapper:
+    """Maps the ports of one container, one after the other; the attributes are what has come of it so far."""
+
+    def __init__(self, container: Inspected, options: Options, host: Host, owner: t.Optional[Inspected], is_group: bool) -> None:
+        self.container, self.options, self.host, self.owner, self.is_group = container, options, host, owner, is_group
+        self.services: t.List[Service] = []
+        self.ignored: t.List[str] = []
+        self.warnings: t.List[str] = []
+        self._config = container.get("Config") or {}
+        self._found = metadata.pairs(self._config.get("Env") or (), self._config.get("Labels") or {})
+        self._extra_tags = metadata.split_list(options.tags.render(container))
+
+    def add(self, port: _Port) -> None:
+        """Map one port."""
+        values = metadata.for_port(self._found, port.number, port.protocol)
+        if values.get("ignore") or (self.options.explicit and not values.get("name")):
+            self.ignored.append(f"service on port {port.number}")
+            return
+        options = self.options
+        chosen = choose(
+            self.container, self.owner, port.host_ip, internal=options.internal, ip=options.ip, ip_label=options.ip_label, host_address=self.host.address
+        )
+        container_id = str(self.container.get("Id") or "")
+        number = _number(port.number if options.internal else port.host_port)
+        check, check_warnings = check_of(values, chosen.address, number, container_id, port.number)
+        meta, meta_warnings = _meta(values)
+        self.warnings += [f"port {port.number}: {text}" for text in [*chosen.warnings, *check_warnings, *meta_warnings]]
+        service = Service(
+            id=values.get("id") or self._default_id(port),
+            name=self._name(port, values),
+            address=chosen.address,
+            port=number,
+            container=container_id,
+            tags=(*metadata.split_list(values.get("tags")), *self._extra_tags, *["udp"] * (port.protocol == "udp")),
+            meta=meta,
+            check=check,
+            health=_health(self.container, options),
+            private_port=_number(port.number),
+            container_hostname=str(self._config.get("Hostname") or ""),
+        )
+        self.services.append(service)
+
+    def warn_of_equal_ids(self) -> None:
+        ids = [service.id for service in self.services]
+        for service_id in sorted({one for one in ids if ids.count(one) > 1}):
+            self.warnings.append(f"SERVICE_ID={service_id} is the id of several ports: each overwrites the one before, give each port its own")
+
+    def _name(self, port: _Port, values: Metadata) -> str:
+        name = values.get("name") or _default_name(self.container, self.options.name_from)
+        is_for_this_port = values.get("name") and "name" in values.for_port
+        return name if is_for_this_port or not self.is_group else f"{name}-{port.number}"
+
+    def _default_id(self, port: _Port) -> str:
+        parts = [self.host.name or port.host_ip, _container_name(self.container), port.number]
+        return ":".join(parts + ["udp"] * (port.protocol == "udp"))
 
 
 def _is_wanted(container: Inspected, options: Options) -> bool:
@@ -104,34 +144,6 @@ def _ports(container: Inspected) -> t.List[_Port]:
         number, _, protocol = port.partition("/")
         ports.append(_Port(number, protocol or "tcp", *bindings[port]))
     return ports
-
-
-def _service(
-    container: Inspected, port: _Port, values: Metadata, address: str, is_group: bool, extra_tags: t.Sequence[str], options: Options, host: Host, notes: _Notes
-) -> Service:
-    is_udp = port.protocol == "udp"
-    name = values.get("name") or _default_name(container, options.name_from)
-    if is_group and not (values.get("name") and "name" in values.for_port):
-        name += f"-{port.number}"
-    container_id = str(container.get("Id") or "")
-    number = _number(port.number if options.internal else port.host_port)
-    check, check_warnings = check_of(values, address, number, container_id, port.number)
-    meta, meta_warnings = _meta(values)
-    notes.warn(port.number, check_warnings + meta_warnings)
-    default_id = ":".join([host.name or port.host_ip, _container_name(container), port.number] + ["udp"] * is_udp)
-    return Service(
-        id=values.get("id") or default_id,
-        name=name,
-        address=address,
-        port=number,
-        container=container_id,
-        tags=(*metadata.split_list(values.get("tags")), *extra_tags, *["udp"] * is_udp),
-        meta=meta,
-        check=check,
-        health=_health(container, options),
-        private_port=_number(port.number),
-        container_hostname=str((container.get("Config") or {}).get("Hostname") or ""),
-    )
 
 
 def _container_name(container: Inspected) -> str:
@@ -196,11 +208,3 @@ def _meta(values: Metadata) -> t.Tuple[t.Dict[str, str], t.List[str]]:
                 warnings.append(f"SERVICE_{key.upper()} is written as {fit}: Consul takes letters, digits, _ and - only")
             meta[fit] = value
     return meta, warnings
-
-
-def _warn_of_equal_ids(services: t.Sequence[Service], notes: _Notes) -> None:
-    seen: t.Set[str] = set()
-    for service in services:
-        if service.id in seen:
-            notes.warnings.append(f"SERVICE_ID={service.id} is the id of several ports: each overwrites the one before, give each port its own")
-        seen.add(service.id)

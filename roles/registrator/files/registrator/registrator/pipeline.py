@@ -23,6 +23,7 @@ from .registry import Registry, RegistryError, RegistryUnreachable
 from .schedule import Job, Schedule
 from .service import Entry
 from .template import TemplateError
+from .watch import Watch
 from .workqueue import WorkQueue
 from .writer import Writer
 
@@ -30,7 +31,7 @@ WORKERS = 4
 COMPARE_S, LIST_S = 2.0, 10.0
 HEALTH_RENEWALS = 3
 LEAVE_S = 5.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+SYNC_AGAIN_S = 2.0
 DANGLING_ID = re.compile(r"(.+?):([a-zA-Z0-9][a-zA-Z0-9_.-]+):[0-9]+(?::udp)?\Z")
 
 
@@ -51,20 +52,19 @@ class Pipeline:
             Job("refresh", options.ttl_refresh, self._tried(self.writer.refresh)),
             Job("health", options.health_ttl / HEALTH_RENEWALS, self._tried(self.writer.renew_health)),
         ]
+        self.watch = Watch(engine, self._heard, self._lost_engine, self._engine_is_back)
         self.schedule = Schedule(jobs, failed=log.exception)
         self._outlines: t.Dict[str, str] = {}
         self._engine_away = self._registry_away = False
         self._complaint = ""
         self._workers = [threading.Thread(target=self.reconciler.work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
-        self._stopping = threading.Event()
         self._is_settled = False
         self._fatal: t.Optional[TemplateError] = None
 
     def start(self) -> None:
         """Watch the engine, and register what runs. Raises EngineError or TemplateError when that cannot begin."""
-        events = self.engine.events()
+        self.watch.start()
         self.log.info("Listening for Docker events ...")
-        threading.Thread(target=self._watch, args=(events,), name="events", daemon=True).start()
         if self._compare() is not None:
             self._tried(self._end_maintenance)()
         self.sync(is_first=True)
@@ -79,7 +79,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """End ``run``. May be called from a signal handler."""
-        self._stopping.set()
+        self.watch.stop()
         self.queue.close()
         self.schedule.stop()
 
@@ -114,7 +114,7 @@ class Pipeline:
             if is_first:
                 raise
             self._lost_engine(error)
-            self.schedule.soon("resync", LONGEST_PAUSE_S)
+            self.schedule.soon("resync", SYNC_AGAIN_S)
             return
         self._engine_away = False
         self.log.info(f"Syncing services on {len(outlines)} containers")
@@ -123,46 +123,23 @@ class Pipeline:
         self._look_at(outlines)
         self._look_at(set(self.writer.ledger.containers()) - set(outlines))
 
-    def _watch(self, events: t.Iterable[Event]) -> None:
-        """Read events for ever. Nothing but reading happens here, so that none is missed."""
-        pause = FIRST_PAUSE_S
-        while not self._stopping.is_set():
-            try:
-                for event in events:
-                    pause = FIRST_PAUSE_S
-                    self.metrics.add("events_total")
-                    self._heard(event)
-                raise EngineError("Docker event stream closed")
-            except EngineError as error:
-                self._lost_engine(error)
-            events = self._reconnected(pause)
-            pause = min(LONGEST_PAUSE_S, pause * 2)
-
     def _heard(self, event: Event) -> None:
         """Queue the container that something happened to."""
+        self.metrics.add("events_total")
         is_network = event.action in NETWORK_ACTIONS
         # Every start connects a network first, while the engine cannot be asked about the container.
         if event.container and (not is_network or event.container in self.writer.ledger):
             self.queue.add(event.container, event.action, replace=event.action in (STARTED, DIED))
 
-    def _reconnected(self, pause: float) -> t.Iterable[Event]:
-        """Try until the engine answers again, and have everything looked at that was missed meanwhile."""
-        while not self._stopping.wait(pause):
-            try:
-                self.engine.forget_version()
-                events = self.engine.events()
-            except EngineError:
-                pause = min(LONGEST_PAUSE_S, pause * 2)
-                continue
-            self._engine_away = False
-            self.log.info("Listening for Docker events again")
-            self.schedule.soon("resync")
-            self.queue.hurry()
-            return events
-        return ()
+    def _engine_is_back(self) -> None:
+        """Have everything looked at: nobody knows what was missed."""
+        self._engine_away = False
+        self.log.info("Listening for Docker events again")
+        self.schedule.soon("resync")
+        self.queue.hurry()
 
     def _lost_engine(self, error: EngineError) -> None:
-        if not self._engine_away and not self._stopping.is_set():
+        if not self._engine_away:
             self._engine_away = True
             self.log.info(f"{error}; trying again until it answers")
 
