@@ -109,6 +109,17 @@ def test_what_the_registry_lost_or_has_otherwise_is_written_again() -> None:
     assert setup.registry.held == before
 
 
+def test_what_the_registry_lost_of_a_container_that_went_meanwhile_is_forgotten() -> None:
+    setup = Setup(container(id="a"))
+    setup.look("a")
+    setup.registry.held.clear()
+    del setup.engine.all["a"]
+    setup.look(*setup.compare())
+    assert len(setup.writer.ledger) == 0
+    assert "a" not in setup.writer.ledger
+    assert not setup.writer.ledger.holds("a", "host1:web.1:80")
+
+
 def test_what_an_earlier_run_left_is_taken_over_and_removed_when_its_container_is_gone() -> None:
     earlier = Setup(container(id="a", env=["SERVICE_ID=custom"]), container(id="b", name="db"))
     earlier.look("a", "b")

@@ -9,6 +9,8 @@ import threading
 import time
 import typing as t
 
+from .engine import KILL
+
 DEFAULT_STOP_TIMEOUT_S = 10
 SPARE_S = 5
 ENDING = {"2", "3", "9", "15"}
@@ -46,9 +48,9 @@ class Draining:
 
 def asks_to_stop(news: str, config: t.Mapping[str, t.Any]) -> bool:
     """Tell whether an event is a signal that ends the container, and no request to read its configuration again."""
-    if not news.startswith("kill:"):
+    if not news.startswith(KILL):
         return False
-    number = news[len("kill:") :]
+    number = news[len(KILL) :]
     own = str(config.get("StopSignal") or "")
     name = own if own.startswith("SIG") else f"SIG{own}"
     return number in ENDING or number == own or number == str(int(getattr(signal, name, 0)))

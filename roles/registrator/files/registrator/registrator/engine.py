@@ -20,6 +20,7 @@ DEFAULT_HOST = "unix:///tmp/docker.sock"
 TIMEOUT_S = 30
 # A little of the past is asked for again, since an engine answers a moment before it begins to watch.
 OVERLAP_S = 2
+KILL = "kill:"
 NETWORK_ACTIONS = ("connect", "disconnect")
 EVENTS = {
     "type": ["container", "network"],
@@ -100,7 +101,7 @@ def _events_of(stream: t.Iterable[t.Mapping[str, t.Any]]) -> t.Iterator[Event]:
             actor = raw.get("Actor") or {}
             action = str(raw.get("Action") or raw.get("status") or "")
             if action == "kill":
-                action = f"kill:{(actor.get('Attributes') or {}).get('signal') or ''}"
+                action = f"{KILL}{(actor.get('Attributes') or {}).get('signal') or ''}"
             if raw.get("Type", "container") == "container":
                 yield Event(str(actor.get("ID") or raw.get("id") or ""), action)
             elif raw.get("Type") == "network" and action in NETWORK_ACTIONS:

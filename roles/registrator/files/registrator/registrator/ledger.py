@@ -84,12 +84,7 @@ class Ledger:
     def erase(self, container: str, service_id: str) -> None:
         """Note that the registry holds this no more."""
         with self._lock:
-            entries = self._entries.get(container, {})
-            entries.pop(service_id, None)
-            if not entries:
-                self._entries.pop(container, None)
-            if self._holder.get(service_id) == container:
-                del self._holder[service_id]
+            self._drop(container, service_id)
             self._written[service_id] = time.monotonic()
 
     def compare(self, found: t.Mapping[str, Entry], host: str, since: float) -> t.Set[str]:
@@ -108,7 +103,7 @@ class Ledger:
                         continue
                     there = found.get(service_id)
                     if there is None:
-                        del entries[service_id]
+                        self._drop(container, service_id)
                         again.add(container)
                     elif there.host not in ("", host):
                         entries[service_id] = Entry(entry.service, entry.fingerprint, there.host)
@@ -123,6 +118,7 @@ class Ledger:
         Where the registry does not say for which container, it waits until one claims it.
         """
         adopted: t.Set[str] = set()
+        self._unclaimed = {}
         for service_id, there in found.items():
             if there.host != host or service_id in self._holder or service_id in written:
                 continue
@@ -132,6 +128,14 @@ class Ledger:
             else:
                 self._unclaimed[service_id] = there
         return adopted
+
+    def _drop(self, container: str, service_id: str) -> None:
+        entries = self._entries.get(container, {})
+        entries.pop(service_id, None)
+        if not entries:
+            self._entries.pop(container, None)
+        if self._holder.get(service_id) == container:
+            del self._holder[service_id]
 
     def _file(self, entry: Entry) -> None:
         self._entries.setdefault(entry.service.container, {})[entry.service.id] = entry

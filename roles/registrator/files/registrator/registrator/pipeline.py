@@ -14,7 +14,7 @@ import threading
 import time
 import typing as t
 
-from .engine import NETWORK_ACTIONS, Engine, EngineError, Event
+from .engine import KILL, NETWORK_ACTIONS, Engine, EngineError, Event
 from .log import Log
 from .metrics import Metrics
 from .options import Options
@@ -126,9 +126,13 @@ class Pipeline:
     def _heard(self, event: Event) -> None:
         """Queue the container that something happened to."""
         self.metrics.add("events_total")
-        is_network = event.action in NETWORK_ACTIONS
-        # Every start connects a network first, while the engine cannot be asked about the container.
-        if event.container and (not is_network or event.container in self.writer.ledger):
+        # The engine answers nothing about a container that it is starting or taking down, and whoever asks has to wait.
+        # So what only announces a start or an end is passed over, unless something is to be done about it.
+        if event.action in NETWORK_ACTIONS and event.container not in self.writer.ledger:
+            return
+        if event.action.startswith(KILL) and self.options.on_container_stop == "wait":
+            return
+        if event.container:
             self.queue.add(event.container, event.action, replace=event.action in (STARTED, DIED))
 
     def _engine_is_back(self) -> None:
