@@ -22,6 +22,7 @@ from .web import serve
 
 PROGRAM = "registrator"
 PASSWORD = re.compile(r"//[^/@]*@")
+SWITCH_INTERVAL_S = 0.001
 DONE, FAILED, MISUSED = 0, 1, 2
 
 
@@ -60,6 +61,8 @@ def _run(options: Options, environment: t.Mapping[str, str], log: Log) -> int:
     registry = connect(options, hostname, environment)
     log.info(f"Using {options.registry.partition(':')[0]} adapter: {PASSWORD.sub('//', options.registry)}")
     pipeline = Pipeline(Engine(environment), registry, options, hostname, log)
+    # An event must not wait for the interpreter to hand over from a thread that reads a long list.
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     try:
