@@ -30,6 +30,10 @@ TOKEN_FILE = "token"
 TOKEN_DIR = "/run/registrator"
 LISTENING = "Listening for Docker events"
 
+SWITCHES = ("internal", "explicit", "cleanup", "health_checks", "opt_in")
+OWN_FLAGS = ("address_from", "health_ttl", "listen", "log_format", "name_from", "on_container_stop", "on_exit")
+"""What only our Registrator understands: left out unless it is given, so that any compatible image runs."""
+
 
 class FlagError(OperatorError):
     """Options that contradict each other."""
@@ -47,8 +51,9 @@ def flags(options: Json) -> list[str]:
         "deregister": options["deregister"],
         "retry-attempts": options["retry_attempts"],
         "retry-interval": options["retry_interval"],
+        **{name.replace("_", "-"): options[name] for name in OWN_FLAGS},
     }
-    switches = [f"-{name}" for name in ("internal", "explicit", "cleanup") if options[name]]
+    switches = [f"-{name.replace('_', '-')}" for name in SWITCHES if options[name]]
     return [*switches, *(f"-{name}={value}" for name, value in valued.items() if value not in (None, "", 0)), *options["extra_flags"], options["registry"]]
 
 
@@ -64,6 +69,8 @@ def problems(options: Json) -> list[str]:
         found.append("retry_interval must be greater than 0.")
     if options["internal"] and options["ip"]:
         found.append("ip has no effect with internal, which registers container addresses. Give one of the two.")
+    if options["ip"] and options["address_from"]:
+        found.append("ip and address_from both say which address to register. Give one of the two.")
     if "://" not in options["registry"]:
         found.append(f"registry '{options['registry']}' is no URI. Write it like consul://127.0.0.1:8500.")
     return found

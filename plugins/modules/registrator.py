@@ -75,6 +75,46 @@ options:
     description: Remove services of this host whose containers are gone. The original needs it; ours always does it.
     type: bool
     default: false
+  address_from:
+    description:
+      - Interface or CIDR of the host whose address is registered, when O(ip) is not given. Only the collection's own image has it.
+    type: str
+  health_checks:
+    description:
+      - Carry the state of Docker's HEALTHCHECK, and pauses, into a check of each service. Only the collection's own image has it.
+    type: bool
+  health_ttl:
+    description:
+      - Seconds after which such a check turns critical when it is not renewed. Only the collection's own image has it.
+    type: int
+  listen:
+    description:
+      - Address and port for C(/health) and C(/metrics), like V(127.0.0.1:9810). Only the collection's own image has it.
+    type: str
+  log_format:
+    description:
+      - How log lines are written. Only the collection's own image has it.
+    type: str
+    choices: [text, json]
+  name_from:
+    description:
+      - What a service is named after by default. Only the collection's own image has it.
+    type: str
+    choices: [image, container, service]
+  on_container_stop:
+    description:
+      - What becomes of services whose container is told to stop. Only the collection's own image has it.
+    type: str
+    choices: [wait, maintenance, deregister]
+  on_exit:
+    description:
+      - What becomes of services when Registrator ends. Only the collection's own image has it.
+    type: str
+    choices: [keep, maintenance, deregister]
+  opt_in:
+    description:
+      - Register only containers with the label C(registrator.enable=true). Only the collection's own image has it.
+    type: bool
   extra_flags:
     description: Further flags of the command line, as they are.
     type: list
@@ -140,6 +180,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._registrator impo
 
 ARGUMENTS = {
     **CONTAINER_ARGUMENTS,
+    "address_from": {"type": "str"},
     "cleanup": {"type": "bool", "default": False},
     "config_dir": {"type": "path"},
     "container_name": {"type": "str", "default": "registrator"},
@@ -147,9 +188,17 @@ ARGUMENTS = {
     "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
     "explicit": {"type": "bool", "default": False},
     "extra_flags": {"type": "list", "elements": "str", "default": []},
+    "health_checks": {"type": "bool"},
+    "health_ttl": {"type": "int"},
     "hostname": {"type": "str"},
     "internal": {"type": "bool", "default": False},
     "ip": {"type": "str"},
+    "listen": {"type": "str"},
+    "log_format": {"type": "str", "choices": ["text", "json"]},
+    "name_from": {"type": "str", "choices": ["image", "container", "service"]},
+    "on_container_stop": {"type": "str", "choices": ["wait", "maintenance", "deregister"]},
+    "on_exit": {"type": "str", "choices": ["keep", "maintenance", "deregister"]},
+    "opt_in": {"type": "bool"},
     "registry": {"type": "str", "default": "consul://127.0.0.1:8500"},
     "resync": {"type": "int", "default": 0},
     "retry_attempts": {"type": "int", "default": -1},

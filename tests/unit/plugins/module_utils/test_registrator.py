@@ -28,6 +28,15 @@ DEFAULTS: dict[str, t.Any] = {name: argument.get("default") for name, argument i
         ({"retry_attempts": 5}, "-retry-attempts=5"),
         ({"retry_interval": 100}, "-retry-interval=100"),
         ({"cleanup": True}, "-cleanup"),
+        ({"address_from": "eth0"}, "-address-from=eth0"),
+        ({"health_checks": True}, "-health-checks"),
+        ({"health_ttl": 30}, "-health-ttl=30"),
+        ({"listen": "127.0.0.1:9810"}, "-listen=127.0.0.1:9810"),
+        ({"log_format": "json"}, "-log-format=json"),
+        ({"name_from": "service"}, "-name-from=service"),
+        ({"on_container_stop": "maintenance"}, "-on-container-stop=maintenance"),
+        ({"on_exit": "deregister"}, "-on-exit=deregister"),
+        ({"opt_in": True}, "-opt-in"),
         ({"extra_flags": ["-x"]}, "-x"),
     ],
 )
@@ -47,9 +56,14 @@ def test_each_option_is_a_flag_before_the_registry(change: dict[str, t.Any], fla
         ({"retry_interval": 0}, "greater than 0"),
         ({"internal": True, "ip": "10.0.0.1"}, "no effect with internal"),
         ({"registry": "localhost"}, "is no URI"),
+        ({"ip": "10.0.0.1", "address_from": "eth0"}, "both say which address"),
     ],
 )
 def test_contradictions_are_sentences(change: dict[str, t.Any], words: str) -> None:
     (problem,) = _registrator.problems({**DEFAULTS, **change})
     assert words in problem
     assert _registrator.problems(DEFAULTS) == []
+
+
+def test_an_image_of_the_originals_kind_gets_only_flags_that_it_knows() -> None:
+    assert _registrator.flags(DEFAULTS) == ["-deregister=always", "-retry-attempts=-1", "-retry-interval=2000", "consul://127.0.0.1:8500"]
