@@ -7,6 +7,7 @@ from __future__ import annotations
 import threading
 import time
 
+import pytest
 from registrator import workqueue
 from registrator.workqueue import Work, WorkQueue
 
@@ -56,22 +57,25 @@ def test_a_key_that_is_worked_on_comes_back_afterwards() -> None:
     assert news_of(queue.get()) == ("a", "die")
 
 
-def test_a_failure_comes_back_by_itself_and_later_each_time(monkeypatch) -> None:
+def test_a_failure_comes_back_by_itself_and_later_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workqueue, "FIRST_PAUSE_S", 0.02)
+    monkeypatch.setattr(workqueue.random, "uniform", lambda least, most: most)
     queue = WorkQueue()
     queue.add("a", "die")
-    pauses = []
-    for _ in range(3):
-        work = queue.get()
-        assert work and work.key == "a"
-        queue.failed("a")
+    assert queue.get()
+    for wanted in (0.02, 0.04, 0.08):
         began = time.monotonic()
-        assert news_of(queue.get()) == ("a", "")
-        pauses.append(time.monotonic() - began)
-        queue.add("a")
         queue.failed("a")
-    assert pauses[0] >= 0.02
+        assert news_of(queue.get()) == ("a", "")
+        assert time.monotonic() - began >= wanted
+    queue.done("a")
+    queue.add("a")
+    assert queue.get()
+    began = time.monotonic()
+    queue.failed("a")
     assert len(queue) == 1
+    assert queue.get()
+    assert time.monotonic() - began >= 0.02
 
 
 def test_hurry_takes_up_what_waits() -> None:

@@ -66,7 +66,7 @@ class WorkQueue:
         """The work on a key failed: it comes back by itself."""
         with self._changed:
             count = self._failures[key] = self._failures.get(key, 0) + 1
-            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(count, 20)) * random.uniform(0.5, 1.0)
+            pause = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(count - 1, 20)) * random.uniform(0.5, 1.0)
             heapq.heappush(self._delayed, (time.monotonic() + pause, key))
             self._finish(key)
 
