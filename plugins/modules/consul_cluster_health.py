@@ -300,7 +300,7 @@ def main() -> None:
         module.fail_json(msg=str(exc))
     failure = result.pop("failure", None)
     if failure:
-        module.fail_json(msg=failure, **result)
+        module.fail_json(msg=failure, changed=False, **result)
     module.exit_json(changed=False, **result)
 
 
