@@ -76,7 +76,8 @@ def remove_unused(engine: Engine, name: str) -> bool:
         with engine.doing(f"remove the network {name}"):
             engine.api.remove_network(name)
     except EngineError:
-        if (engine.network(name) or {}).get("Containers"):
+        live = engine.network(name)
+        if live is None or live.get("Containers"):  # another node's run was faster, or a container came
             return False
         raise
     return True
