@@ -12,8 +12,9 @@ from requests.adapters import HTTPAdapter
 
 from . import RegistryUnreachable
 
+CONNECT_TIMEOUT_S = 3.0
 # Leader-bound calls of a Consul agent without a leader fail after 7 seconds: wait longer than that.
-TIMEOUT_S = 10.0
+ANSWER_TIMEOUT_S = 10.0
 
 
 class Security(t.NamedTuple):
@@ -41,7 +42,7 @@ class Http:
     def request(self, method: str, path: str, **arguments: t.Any) -> requests.Response:
         """Return the answer, whatever its code. Raises RegistryUnreachable when there is none."""
         try:
-            return self._session().request(method, self.base + path, timeout=TIMEOUT_S, **arguments)
+            return self._session().request(method, self.base + path, timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S), **arguments)
         except OSError as error:
             raise RegistryUnreachable(f"{self._name}: {_reason(error)}") from None
 
@@ -82,4 +83,4 @@ def _unix_adapter(path: str) -> HTTPAdapter:
     # The Docker SDK carries the one that speaks HTTP over a socket file; there is no reason to write another.
     from docker.transport import UnixHTTPAdapter
 
-    return t.cast(HTTPAdapter, UnixHTTPAdapter(f"http+unix://{path}", timeout=TIMEOUT_S))
+    return t.cast(HTTPAdapter, UnixHTTPAdapter(f"http+unix://{path}", timeout=ANSWER_TIMEOUT_S))
