@@ -20,7 +20,7 @@ class CountingProxy:
 
     def _accept(self) -> None:
         while True:
-            client, _ = self._listener.accept()
+            client, _address = self._listener.accept()
             upstream = socket.create_connection(("127.0.0.1", self._target))
             for end in (client, upstream):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

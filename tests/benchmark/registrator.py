@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure a Registrator: how soon a container is visible, how many are lost, what it costs to keep many.

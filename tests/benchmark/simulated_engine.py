@@ -74,7 +74,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
     def get_request(self) -> t.Tuple[t.Any, t.Any]:
-        request, _ = super().get_request()
+        request, _address = super().get_request()
         return request, ("engine", 0)
 
 

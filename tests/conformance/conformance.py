@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run any Registrator against recorded cases and say which hold.
@@ -181,7 +180,7 @@ class FakeEngine:
             daemon_threads = True
 
             def get_request(self):
-                request, _ = super().get_request()
+                request, _address = super().get_request()
                 return request, ("local", 0)
 
         self.server = Server(self.path, Handler)
@@ -293,7 +292,7 @@ def main():
         results = dict(zip(cases, pool.map(lambda c: run(c, command, args.wait), cases.values())))
     failed = [name for name, result in results.items() if not result[0]]
     for name in failed:
-        _, code, got, text = results[name]
+        _ok, code, got, text = results[name]
         print(f"FAIL {name}  {cases[name].get('differs_from_original', '')}")
         print("  want", json.dumps(cases[name]["want"], sort_keys=True))
         print("  got ", json.dumps({"exit": code, "ops": got}, sort_keys=True))

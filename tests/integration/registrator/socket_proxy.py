@@ -45,7 +45,7 @@ class SocketProxy:
     def _accept(self, listener: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while True:
-                client, _ = listener.accept()
+                client, _address = listener.accept()
                 upstream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
                 upstream.connect(self.engine)
                 self._open += [client, upstream]

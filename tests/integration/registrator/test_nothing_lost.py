@@ -46,7 +46,7 @@ def test_many_at_once(agent: t.Any, registrator: t.Any, containers: t.Any) -> No
 def test_a_restarted_container_has_its_new_port(agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
     registrator(agent.uri)
     container = containers.run("web")
-    for _ in range(3):
+    for _time in range(3):
         container.restart(timeout=0)
         wanted = port_of(container)
         agent.wait_for(lambda wanted=wanted: [s["Port"] for s in agent.services().values()] == [wanted], 5)
@@ -120,7 +120,7 @@ def test_what_a_killed_registrator_left(agent: t.Any, registrator: t.Any, contai
 
 def test_cleanup_removes_what_the_original_left(agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
     for name in (f"{HOST}:gone.1:80", "other-host:gone.1:80", "custom"):
-        agent.put("/v1/agent/service/register", {"ID": name, "Name": f"{containers.prefix}-{name.split(':')[0]}"})
+        agent.put("/v1/agent/service/register", {"ID": name, "Name": f"{containers.prefix}-{name.partition(':')[0]}"})
     registrator("-cleanup", agent.uri)
     agent.wait_for(lambda: names(agent, containers) == {"other-host", "custom"}, 8)
 
@@ -133,8 +133,11 @@ def test_two_registrators_of_one_agent_do_not_fight(agent: t.Any, registrator: t
     registrator(agent.uri, hostname="other-host")
     plain = f"{containers.prefix}-plain"
     agent.wait_for(lambda: {f"{HOST}:{plain}:80", f"other-host:{plain}:80"} <= set(agent.services()))
+    # An id that both want belongs to who started last.
+    shared = f"{containers.prefix}-shared"
+    agent.wait_for(lambda: agent.services()[shared]["Meta"]["check_registrator"].startswith("other-host/"))
     before = agent.get("/v1/agent/services")
-    index = [service["ModifyIndex"] for service in agent.get(f"/v1/catalog/service/{containers.prefix}-shared")]
+    index = [service["ModifyIndex"] for service in agent.get(f"/v1/catalog/service/{shared}")]
     time.sleep(6)
     assert agent.get("/v1/agent/services") == before
-    assert [service["ModifyIndex"] for service in agent.get(f"/v1/catalog/service/{containers.prefix}-shared")] == index
+    assert [service["ModifyIndex"] for service in agent.get(f"/v1/catalog/service/{shared}")] == index

@@ -47,7 +47,7 @@ def endpoint(container: t.Any) -> str:
 
 class Etcd:
     def __init__(self, folder: pathlib.Path) -> None:
-        client, peer = (f"http://127.0.0.1:{free_port()}" for _ in range(2))
+        client, peer = (f"http://127.0.0.1:{free_port()}" for _time in range(2))
         self.url, self.address = client, client[len("http://") :]
         urls = ["--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer]
         log = (folder / "etcd.log").open("w")

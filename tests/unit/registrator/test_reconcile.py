@@ -231,7 +231,7 @@ def test_in_the_end_the_registry_equals_the_running_containers(steps: t.List[t.T
         else:
             setup.look(key, news="die" if step == "die" and key not in setup.engine.all else "")
     setup.look(*"abc")
-    for _ in range(2):
+    for _time in range(2):
         setup.look(*setup.compare())
 
     running = {container["Name"] for container in setup.engine.all.values()}

@@ -82,7 +82,7 @@ def test_hurry_takes_up_what_waits() -> None:
     queue = WorkQueue()
     queue.add("a")
     assert queue.get()
-    for _ in range(6):
+    for _time in range(6):
         queue.failed("a")
     queue.hurry()
     assert news_of(queue.get()) == ("a", "")
@@ -114,7 +114,7 @@ def test_work_on_one_key_never_overlaps() -> None:
             rounds.append(got.key)
             queue.done(got.key)
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
+    threads = [threading.Thread(target=work) for _time in range(4)]
     for thread in threads:
         thread.start()
     for number in range(300):

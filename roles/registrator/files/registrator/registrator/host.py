@@ -96,14 +96,14 @@ def all_addresses() -> t.List[str]:
         if line.split()[-2:] == ["host", "LOCAL"] and previous not in local:
             local.append(previous)
         previous = line.split()[-1]
-    return [text for text in local + [text for _, text in _ipv6_addresses()] if is_reachable(text)]
+    return [text for text in local + [text for _name, text in _ipv6_addresses()] if is_reachable(text)]
 
 
 def _ipv6_addresses() -> t.List[t.Tuple[str, str]]:
     """Return (interface, address) of what others can reach."""
     found = []
     for line in _lines("/proc/net/if_inet6"):
-        digits, *_, interface = line.split()
+        digits, *_columns, interface = line.split()
         text = socket.inet_ntop(socket.AF_INET6, bytes.fromhex(digits))
         if is_reachable(text):
             found.append((interface, text))

@@ -141,7 +141,7 @@ def _ports(container: Inspected) -> t.List[_Port]:
         bindings[port] = (first.get("HostIp") or "", first.get("HostPort") or "")
     ports = []
     for port in sorted(bindings):
-        number, _, protocol = port.partition("/")
+        number, _slash, protocol = port.partition("/")
         ports.append(_Port(number, protocol or "tcp", *bindings[port]))
     return ports
 

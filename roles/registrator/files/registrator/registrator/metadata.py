@@ -41,7 +41,7 @@ def pairs(environment: t.Iterable[str], labels: t.Mapping[str, str]) -> t.List[t
             found.append((key[len(PREFIX) :].lower(), _text(value)))
     for label in sorted(labels):
         # A label of the original is read as `key=value` too, so a label's key ends at its first `=`.
-        key, _, value = f"{label}={labels[label]}".partition("=")
+        key, _equals, value = f"{label}={labels[label]}".partition("=")
         if key.startswith(PREFIX):
             found.append((key[len(PREFIX) :].lower(), _text(value)))
     return found

@@ -51,7 +51,7 @@ class Template:
             if not is_action:
                 nodes.append(_constant(piece))
                 continue
-            keyword, _, rest = piece.strip().partition(" ")
+            keyword, _space, rest = piece.strip().partition(" ")
             if keyword in ENDS:
                 return _concatenation(nodes), piece.strip()
             if keyword in ("if", "with", "range"):

@@ -22,7 +22,7 @@ class State(t.Protocol):
 
 def serve(listen: str, state: State) -> ThreadingHTTPServer:
     """Answer on ``address:port`` until the program ends. Raises OSError when that is not to be had."""
-    address, _, port = listen.rpartition(":")
+    address, _colon, port = listen.rpartition(":")
     server = ThreadingHTTPServer((address.strip("[]") or "127.0.0.1", int(port)), _handler(state))
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, name="web", daemon=True).start()

@@ -73,7 +73,7 @@ class WorkQueue:
     def hurry(self) -> None:
         """Take up at once what waits after a failure: its cause has just gone."""
         with self._changed:
-            for _, key in self._delayed:
+            for _due, key in self._delayed:
                 self._add(key)
             self._delayed = []
 
@@ -90,7 +90,7 @@ class WorkQueue:
     def __len__(self) -> int:
         """Return how many keys wait, are worked on, or come back later."""
         with self._changed:
-            return len(self._waiting.keys() | self._working | {key for _, key in self._delayed})
+            return len(self._waiting.keys() | self._working | {key for _due, key in self._delayed})
 
     def _add(self, key: str, news: str = "") -> None:
         earlier = self._waiting.get(key)

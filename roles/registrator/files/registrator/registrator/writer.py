@@ -23,7 +23,7 @@ class Writer:
         self.registry, self.hostname, self.log, self.metrics = registry, hostname, log, metrics
         self.ledger = Ledger()
         # Two containers can want one service id, such as an old and a new one of a name: writes to an id never overlap.
-        self._locks = [threading.Lock() for _ in range(LOCKS)]
+        self._locks = [threading.Lock() for _number in range(LOCKS)]
 
     def register(self, services: t.Iterable[Service]) -> None:
         self._each(services, "register failed", self._register)

@@ -97,6 +97,6 @@ def connect(options: Options, host: str, environment: t.Mapping[str, str]) -> Re
         raise BadAddress(f"bad adapter uri: {options.registry}") from None
     if uri.scheme not in ADAPTERS:
         raise BadAddress(f"unrecognized adapter: {options.registry}")
-    module, _, name = ADAPTERS[uri.scheme].partition(".")
+    module, _dot, name = ADAPTERS[uri.scheme].partition(".")
     adapter = getattr(importlib.import_module(f".{module}", __name__), name)
     return t.cast(Registry, adapter(Context(uri, options, host, environment)))

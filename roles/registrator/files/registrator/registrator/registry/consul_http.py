@@ -87,7 +87,7 @@ def _security(environment: t.Mapping[str, str]) -> Security:
     authority = environment.get("CONSUL_CACERT") or environment.get("CONSUL_CAPATH") or True
     verify = environment.get("CONSUL_HTTP_SSL_VERIFY", "")
     certificate, key = environment.get("CONSUL_CLIENT_CERT", ""), environment.get("CONSUL_CLIENT_KEY", "")
-    user, _, password = environment.get("CONSUL_HTTP_AUTH", "").partition(":")
+    user, _colon, password = environment.get("CONSUL_HTTP_AUTH", "").partition(":")
     return Security(
         verify=authority if not verify or _is_true(verify) else False,
         certificate=(certificate, key) if certificate and key else None,

@@ -20,7 +20,7 @@ def adapter(context: Context) -> KeyValue:
     """Return the registry that the URI names."""
     socket_path, prefix = "", context.uri.path
     if context.uri.scheme.endswith("-unix"):
-        socket_path, _, prefix = context.uri.path.partition(":")
+        socket_path, _colon, prefix = context.uri.path.partition(":")
     prefix = prefix.strip("/")
     if not prefix:
         raise BadAddress(f"bad adapter uri: {context.options.registry}: a path is missing, under which the keys are written")
