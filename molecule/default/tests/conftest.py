@@ -9,6 +9,7 @@ import json
 import os
 import pathlib
 import shlex
+import signal
 import subprocess
 import time
 import typing as t
@@ -80,17 +81,37 @@ def machine() -> Machine:
     return Machine(testinfra.get_host(f"ssh://root@{ADDRESS}", ssh_identity_file=str(KEY), ssh_extra_args=shlex.join(SSH[2:])))
 
 
+def command(playbook: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
+    """How a playbook of the project is run on the machine: the command and its environment."""
+    inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={PROJECT / 'molecule' / 'default' / 'inventory'}"]
+    environment = {name: value for name, value in os.environ.items() if "COLOR" not in name}
+    environment.update(MOLECULE_PROJECT_DIRECTORY=str(PROJECT), ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), ANSIBLE_HOST_KEY_CHECKING="false")
+    return ["ansible-playbook", *inventories, playbook, *arguments], environment
+
+
 @pytest.fixture(scope="session")
 def play() -> t.Callable[..., str]:
     """Run a playbook of the project on the machine; what it printed."""
 
     def run(playbook: str, *arguments: str, code: int = 0) -> str:
-        inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={PROJECT / 'molecule' / 'default' / 'inventory'}"]
-        environment = {name: value for name, value in os.environ.items() if "COLOR" not in name}
-        environment.update(MOLECULE_PROJECT_DIRECTORY=str(PROJECT), ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), ANSIBLE_HOST_KEY_CHECKING="false")
-        command = ["ansible-playbook", *inventories, playbook, *arguments]
-        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+        line, environment = command(playbook, *arguments)
+        done = subprocess.run(line, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
         assert done.returncode == code, done.stdout[-6000:] + done.stderr[-2000:]
         return done.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def interrupted() -> t.Callable[..., None]:
+    """Run a playbook and kill it with all its children as soon as `when` holds."""
+
+    def run(playbook: str, *arguments: str, when: t.Callable[[], bool]) -> None:
+        line, environment = command(playbook, *arguments)
+        process = subprocess.Popen(line, cwd=PROJECT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        while not when():
+            assert process.poll() is None, "the play ended before it could be interrupted"
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
     return run

@@ -144,6 +144,21 @@ def test_data_and_identities_survive_the_loss_of_all_containers(machine: Machine
     assert machine.run("docker exec node2 consul kv get molecule/key").strip() == "written-through-node4"
 
 
+def test_an_interrupted_change_is_ended_by_the_next_run(machine: Machine, play: Play, interrupted: t.Callable[..., None]) -> None:
+    started = machine.run("docker inspect --format '{{.State.StartedAt}}' node1 node2 node3")
+    interrupted(
+        "site.yml",
+        "--tags",
+        "consul",
+        "-e",
+        "consul_agent_raft_multiplier=3",
+        when=lambda: machine.run("docker inspect --format '{{.State.StartedAt}}' node1 node2 node3") != started,
+    )
+    play("site.yml")
+    assert set(changes(play("site.yml", "--check")).values()) == {0}
+    assert machine.run("docker exec node1 consul kv get molecule/key").strip() == "written-through-node4"
+
+
 BAD_INPUT = [
     ('{"consul_agent_bootstrap": true}', "bootstrap and bootstrap_expect contradict each other"),
     ('{"consul_agent_encrypt": "c2hvcnQ="}', "encrypt holds 5 bytes; a gossip key has 32"),
