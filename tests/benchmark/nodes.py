@@ -91,9 +91,9 @@ def again(environment: pathlib.Path, arguments: tuple[str, ...]) -> tuple[float,
     return time.monotonic() - began, output
 
 
-def per_call(environment: pathlib.Path, peer: bool, calls: int = 20) -> float:
+def per_call(environment: pathlib.Path, playbook: str, calls: int = 20) -> float:
     """Seconds of one call on an unchanged node, without the start of ansible-playbook."""
-    arguments = ("-i", "localhost,", str(HERE / "calls.yml"), "-e", f"image={IMAGE}", "-e", f"peer={str(peer).lower()}")
+    arguments = ("-i", "localhost,", str(HERE / playbook), "-e", f"image={IMAGE}")
     finish(play(environment, *arguments, "-e", "calls=1"))
     base = again(environment, (*arguments, "-e", "calls=1"))[0]
     return (again(environment, (*arguments, "-e", f"calls={calls + 1}"))[0] - base) / calls
@@ -119,10 +119,10 @@ def main() -> None:
             figures["run again"].append((second, other_second))
         remove()
         for _run in range(runs):
-            figures["one call on an unchanged node"].append((per_call(ours, False), per_call(PEER_ENVIRONMENT, True)))
+            figures["one call on an unchanged node"].append((per_call(ours, "calls_ours.yml"), per_call(PEER_ENVIRONMENT, "calls_peer.yml")))
     finally:
         remove()
-        finish(play(ours, "-i", "localhost,", str(HERE / "calls.yml"), "-e", f"image={IMAGE}", "-e", "peer=false", "-e", "calls=1", "-e", "state=absent"))
+        finish(play(ours, "-i", "localhost,", str(HERE / "calls_ours.yml"), "-e", f"image={IMAGE}", "-e", "calls=1", "-e", "state=absent"))
         subprocess.run(["docker", "rm", "--force", "--volumes", "benchmark-peer"], capture_output=True, check=False)
     print("| what | ours, median s | peer, median s | ratio |\n|---|---|---|---|")
     for what, pairs in figures.items():
