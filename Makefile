@@ -40,6 +40,10 @@ docs: test-environment ## Write what follows from the argument specifications
 test: test-environment ## Everything that proves it
 	tests/run
 
+.PHONY: test-registrator
+test-registrator: test-environment ## Registrator on a real engine with a real Consul: bursts, restarts, registries
+	tests/registrator
+
 .PHONY: benchmark
 benchmark: test-environment ## Ratios against the peers, on a machine where the ports are free
 	$(BIN)/python tests/benchmark/nodes.py
