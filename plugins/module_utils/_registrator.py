@@ -19,7 +19,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 from ansible_collections.discovery.consul.plugins.module_utils._docker.fields import RECREATE
 from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, START, WRITE, Difference, Plan
-from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec, numeric_user
 
 Json = t.Dict[str, t.Any]
 
@@ -83,8 +83,7 @@ class Registrator:
         self.engine = engine
         self.options = options
         self.name: str = options["container_name"]
-        uid, gid = (int(number) for number in options["user"].split(":"))
-        self.folder = Folder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", uid, gid)
+        self.folder = Folder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", *numeric_user(options["user"]))
 
     def converge(self, check_mode: bool) -> Result:
         """Bring the container to the wanted state, or say in check mode what that would take."""

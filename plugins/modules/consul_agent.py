@@ -318,7 +318,7 @@ def main() -> None:
     )
     module.no_log_values.update(config.secrets(module.params["extra_config"]))
     engine = Engine(module.params["docker_host"], module.params["engine_timeout"])
-    run(module, Node(engine, module.params), config.warnings(module.params))
+    run(module, lambda: Node(engine, module.params), config.warnings(module.params))
 
 
 if __name__ == "__main__":

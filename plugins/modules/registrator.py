@@ -219,7 +219,7 @@ def main() -> None:
         required_if=[("state", state, ["image"]) for state in ("started", "present", "stopped")],
     )
     engine = Engine(module.params["docker_host"], module.params["engine_timeout"])
-    run(module, Registrator(engine, module.params))
+    run(module, lambda: Registrator(engine, module.params))
 
 
 if __name__ == "__main__":

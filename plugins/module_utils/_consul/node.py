@@ -26,7 +26,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.container
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, STOPPED, Result
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan
-from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec, numeric_user
 
 Json = t.Dict[str, t.Any]
 
@@ -43,7 +43,7 @@ class Node:
         self.engine = engine
         self.options = options
         self.name: str = options["container_name"] or options["node_name"]
-        self.uid, self.gid = (int(number) for number in options["user"].split(":"))
+        self.uid, self.gid = numeric_user(options["user"])
         self.folder = ConfigFolder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", self.uid, self.gid)
         self.host_network = options["network"] == HOST
 

@@ -84,5 +84,11 @@ def remove_unused(engine: Engine, name: str) -> bool:
 
 
 def _check_in_subnet(name: str, subnet: str | None, address: str | None) -> None:
-    if subnet and address and ipaddress.ip_address(address) not in ipaddress.ip_network(subnet):
+    try:
+        inside = not subnet or not address or ipaddress.ip_address(address) in ipaddress.ip_network(subnet)
+    except ValueError as exc:
+        raise EngineError(
+            f"The network {name} cannot have the subnet {subnet} and the address {address}: {exc}. Write them like 172.30.0.0/24 and 172.30.0.11."
+        ) from exc
+    if not inside:
         raise EngineError(f"The address {address} is not in the network {name}, whose subnet is {subnet}. Give an address of that subnet.")

@@ -25,16 +25,17 @@ class Convergent(t.Protocol):
     def converge(self, check_mode: bool) -> Result: ...
 
 
-def run(module: AnsibleModule, program: Convergent, warnings: t.Iterable[str] = ()) -> None:
-    """Converge and end the module."""
+def run(module: AnsibleModule, make: t.Callable[[], Convergent], warnings: t.Iterable[str] = ()) -> None:
+    """Make the program, converge, and end the module."""
     for warning in warnings:
         module.warn(warning)
     try:
+        program = make()
         result = program.converge(module.check_mode)
     except LibraryMissingError as exc:
         module.fail_json(msg=missing_required_lib("docker"), exception=str(exc))
     except OperatorError as exc:
-        module.fail_json(msg=str(exc), container_name=program.name)
+        module.fail_json(msg=str(exc))
     answer: dict[str, t.Any] = {
         "changed": result.changed,
         "pending": result.pending,

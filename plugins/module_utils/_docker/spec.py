@@ -110,6 +110,14 @@ class ContainerSpec:
         return {self.network: {"IPAMConfig": {"IPv4Address": self.ipv4_address}} if self.ipv4_address else {}}
 
 
+def numeric_user(text: str) -> tuple[int, int]:
+    """`100:1000` as user id and group id; numbers, because names mean something else on the host and in the image."""
+    uid, _colon, gid = text.partition(":")
+    if not (uid.isdigit() and gid.isdigit()):
+        raise SpecError(f"user '{text}' is not UID:GID in numbers. Write it like 100:1000.")
+    return int(uid), int(gid)
+
+
 def port_bindings(published: t.Iterable[str]) -> Json:
     """`["127.0.0.1:8500:8500/tcp"]` as the engine's PortBindings; the address is all when it is left out."""
     bindings: dict[str, list[Json]] = {}

@@ -205,6 +205,8 @@ def test_network_problems_are_sentences(fake: FakeEngine) -> None:
         ("10.0.0.1", "172.30.0.0/24", "is not in the network consul"),
         ("172.30.0.12", None, "belongs to the container node2 already"),
         ("172.30.0.11", "172.31.0.0/24", "is not in the network consul"),
+        ("172.30.0", "172.30.0.0/24", "cannot have the subnet"),
+        ("172.30.0.11", "172.30.0.1/24", "has host bits set"),
         (None, "172.31.0.0/24", "has the subnet 172.30.0.0/24, not 172.31.0.0/24"),
     ):
         with pytest.raises(EngineError, match=words):

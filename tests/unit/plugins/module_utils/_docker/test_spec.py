@@ -12,7 +12,7 @@ import typing as t
 import pytest
 from ansible_collections.discovery.consul.plugins.module_utils._docker import ports
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
-from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import ContainerSpec, SpecError, port_bindings, size
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import ContainerSpec, SpecError, numeric_user, port_bindings, size
 from fake_engine import FakeEngine
 
 
@@ -38,6 +38,13 @@ def test_sizes() -> None:
     assert [size(text) for text in ("5", "1k", "512m", "2G")] == [5, 1024, 512 * 1024**2, 2 * 1024**3]
     with pytest.raises(SpecError, match="is no size"):
         size("much")
+
+
+@pytest.mark.parametrize("text", ["consul", "100", "a:b", ""])
+def test_a_user_is_numbers(text: str) -> None:
+    assert numeric_user("100:1000") == (100, 1000)
+    with pytest.raises(SpecError, match="is not UID:GID in numbers"):
+        numeric_user(text)
 
 
 def test_hardened_means_no_rights_at_all() -> None:
