@@ -30,12 +30,30 @@ options:
           - Image that will do when the engine holds it. Where O(images[].name) cannot be pulled because no registry
             answers, the entry is returned in RV(missing).
         type: str
+      id:
+        description:
+          - ID that the image must have, like V(sha256:4f5d...). One with another ID counts as missing, and when what is
+            then pulled or loaded has another one, too, the module fails.
+        type: str
+      pull:
+        description:
+          - When to pull - V(missing), when the engine does not hold the image; V(always), each time, which is only a
+            change when another image comes; V(never).
+          - With V(always), an image that is there will do where no registry answers.
+        type: str
+        choices: [missing, always, never]
+        default: missing
       archive:
         description: Archive on the Docker host, made by C(docker save), to load a missing image from.
         type: path
       context:
         description: Folder on the Docker host to build a missing image from.
         type: path
+      files:
+        description:
+          - What to build a missing image from, when that is on the controller; the filter
+            P(discovery.consul.folder_archive#filter) makes it from a folder.
+        type: str
       digest:
         description:
           - Digest of what the image is built from. An image that was built from something else counts as missing.
@@ -47,6 +65,12 @@ options:
         description: Arguments of the build.
         type: dict
         default: {}
+      on_controller:
+        description:
+          - Whether a missing image comes from files of the controller. Nothing is tried then, and the entry is returned
+            in RV(missing), for the files to be sent with another call.
+        type: bool
+        default: false
   also:
     description: Further images to remove with O(state=absent).
     type: list
@@ -63,7 +87,7 @@ options:
     description: URL of the Docker engine, C($DOCKER_HOST) or V(unix:///var/run/docker.sock) when it is not given.
     type: str
   timeout:
-    description: How many seconds one pull or build may take.
+    description: How many seconds the engine may be silent while it loads or builds. A pull ends by the engine's own rules.
     type: float
     default: 600
 requirements:
@@ -79,9 +103,10 @@ attributes:
     support: partial
     details:
       - Whether a registry answers is not found out in check mode. A missing image counts as pulled.
+      - Where no engine answers, all images count as missing, for the engine may be what an earlier task would install.
   diff_mode:
     description: Returns what has changed or would change.
-    support: none
+    support: full
   idempotent:
     description: When run twice in a row outside check mode with the same arguments, the second run changes nothing.
     support: full
@@ -98,19 +123,48 @@ EXAMPLES = r"""
     images:
       - name: hashicorp/consul:1.22.6
         archive: /srv/images/consul-1.22.6.tar
+
+- name: An image that is built on the Docker host from a folder of the controller
+  discovery.consul.container_image:
+    images:
+      - name: localhost/tools:1
+        files: "{{ (playbook_dir ~ '/tools') | discovery.consul.folder_archive }}"
 """
 
 RETURN = r"""
 images:
-  description: What became of each entry - C(name) is the image that is there, C(action) is none, pull, load, build, import or remove.
+  description: What became of each entry.
   returned: always
   type: list
   elements: dict
+  contains:
+    name:
+      description: The image that is there, or is meant - the entry's, or its fallback.
+      type: str
+    action:
+      description: V(none), V(pull), V(load), V(build), V(import), V(remove), or V(missing) when files of the controller are needed.
+      type: str
+    reason:
+      description: Why the controller is needed, or why an older image was kept.
+      type: str
+    id:
+      description: The image's ID; empty in check mode when it is not there yet.
+      type: str
+    version:
+      description: What the image says its version is, in the label C(org.opencontainers.image.version).
+      type: str
 missing:
-  description: Names of the entries that can only be built with files of the controller.
+  description: The entries that can only be had with files of the controller.
   returned: always
   type: list
   elements: dict
+  contains:
+    name:
+      description: The entry's name.
+      type: str
+    reason:
+      description: What was tried, and the engine's answer.
+      type: str
 """
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
@@ -121,18 +175,38 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 ENTRY = {
     "name": {"type": "str", "required": True},
     "fallback": {"type": "str"},
+    "id": {"type": "str"},
+    "pull": {"type": "str", "choices": ["missing", "always", "never"], "default": "missing"},
     "archive": {"type": "path"},
     "context": {"type": "path"},
+    "files": {"type": "str", "no_log": True},  # no secret, but too long for a log
     "digest": {"type": "str"},
     "rootfs": {"type": "path"},
     "arguments": {"type": "dict", "default": {}},
+    "on_controller": {"type": "bool", "default": False},
 }
+ONE_SOURCE = [("archive", "context", "files", "rootfs", "on_controller")]
+
+
+def run(module: AnsibleModule) -> list[image.Outcome]:
+    engine = Engine(module.params["docker_host"], module.params["timeout"])
+    entries = [image.Entry(**entry) for entry in module.params["images"]]
+    try:
+        if module.params["state"] == "absent":
+            names = [name for entry in entries for name in (entry.name, entry.fallback) if name] + module.params["also"]
+            return [image.Outcome(name, "remove") for name in names if image.remove(engine, name, module.check_mode)]
+        return [image.settle(engine, entry, module.check_mode) for entry in entries]
+    except OperatorError as exc:
+        if not module.check_mode or not isinstance(exc.__cause__, (FileNotFoundError, ConnectionRefusedError)):
+            raise
+        module.warn(f"No Docker engine answers at {engine.host}. What would be done is told for one that holds no image.")
+        return [image.Outcome(entry.name, image.way(entry)) for entry in entries] if module.params["state"] == "present" else []
 
 
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
-            "images": {"type": "list", "elements": "dict", "required": True, "options": ENTRY},
+            "images": {"type": "list", "elements": "dict", "required": True, "options": ENTRY, "mutually_exclusive": ONE_SOURCE},
             "also": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "docker_host": {"type": "str"},
@@ -140,20 +214,22 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    engine = Engine(module.params["docker_host"], module.params["timeout"])
-    entries = [image.Entry(**entry) for entry in module.params["images"]]
     try:
-        if module.params["state"] == "absent":
-            names = [name for entry in entries for name in (entry.name, entry.fallback) if name] + module.params["also"]
-            outcomes = [image.Outcome(name, "remove") for name in names if image.remove(engine, name, module.check_mode)]
-        else:
-            outcomes = [image.settle(engine, entry, module.check_mode) for entry in entries]
+        outcomes = run(module)
     except LibraryMissingError as exc:
         module.fail_json(msg=missing_required_lib("docker"), exception=str(exc))
     except OperatorError as exc:
         module.fail_json(msg=str(exc))
-    missing = [{"name": one.name, "reason": one.reason} for one in outcomes if one.action == "missing"]
-    module.exit_json(changed=any(one.action != "none" for one in outcomes), images=[vars(one) for one in outcomes], missing=missing)
+    acted = [one for one in outcomes if one.action != "none"]
+    module.exit_json(
+        changed=bool(acted),
+        images=[vars(one) for one in outcomes],
+        missing=[{"name": one.name, "reason": one.reason} for one in acted if one.action == "missing"],
+        diff={
+            "before": "".join(f"{one.name}: {'present' if one.action == 'remove' else 'absent'}\n" for one in acted),
+            "after": "".join(f"{one.name}: {'absent' if one.action == 'remove' else one.action}\n" for one in acted),
+        },
+    )
 
 
 if __name__ == "__main__":

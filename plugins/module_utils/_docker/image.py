@@ -8,9 +8,15 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
+import io
 import subprocess
+import tarfile
+import tempfile
 import typing as t
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
@@ -21,17 +27,27 @@ DIGEST_LABEL = "discovery.consul.context"
 """Holds a digest of what an image was built from."""
 
 MADE_LABEL = "discovery.consul.made"
+VERSION_LABEL = "org.opencontainers.image.version"
+
 UNREACHABLE = (
     "no such host",
     "dial tcp",
     "i/o timeout",
     "connection refused",
+    "connection reset by peer",
     "tls handshake timeout",
     "client.timeout",
+    "context deadline exceeded",
     "network is unreachable",
     "server misbehaving",
 )
+"""What an engine says when no registry answered it. A registry that refuses, or does not know an image, did answer."""
+
 LAST_LINES = 15
+BLOCK = 1024 * 1024
+
+NOT_CACHED = ("./var/cache/apt/archives/*.deb", "./var/cache/apt/*.bin", "./var/lib/apt/lists/*_*", "./var/log/bootstrap.log")
+"""Left out of a base image: what only the making of its files left behind."""
 
 
 class ImageError(OperatorError):
@@ -40,15 +56,19 @@ class ImageError(OperatorError):
 
 @dataclass(frozen=True)
 class Entry:
-    """One image that is wanted, and where it may come from. `digest` is of the folder that it is built from."""
+    """One image that is wanted, and where it may come from. The module's documentation says what each field means."""
 
     name: str
     fallback: str | None = None
+    id: str | None = None
+    pull: str = "missing"
     archive: str | None = None
     context: str | None = None
+    files: str | None = None
     digest: str | None = None
     rootfs: str | None = None
     arguments: Json = field(default_factory=dict)
+    on_controller: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,30 +78,61 @@ class Outcome:
     name: str
     action: str
     reason: str = ""
+    id: str = ""
+    version: str = ""
 
 
 def settle(engine: Engine, entry: Entry, check_mode: bool) -> Outcome:
     """Make the image present. In check mode nothing is done, and what would be is returned."""
-    for name in filter(None, (entry.name, entry.fallback)):
-        if is_current(engine.image(name), entry.digest if name == entry.name else None):
-            return Outcome(name, "none")
-    action, act = _way(engine, entry)
-    if check_mode and action != "missing":
+    before = engine.image(entry.name)
+    if entry.pull != "always":
+        if is_current(before, entry):
+            return _described(Outcome(entry.name, "none"), before)
+        if before is None and entry.fallback:
+            stand_in = engine.image(entry.fallback)
+            if stand_in is not None:
+                return _described(Outcome(entry.fallback, "none"), stand_in)
+    action = way(entry)
+    if action == "missing":
+        return Outcome(entry.name, action, "It comes from files of the controller.")
+    if action == "pull" and entry.pull == "never":
+        raise ImageError(f"The engine at {engine.host} does not hold the image {entry.name}, and it may not be pulled. Allow that, or load it from an archive.")
+    if check_mode:
         return Outcome(entry.name, action)
-    reason = act()
-    return Outcome(entry.name, "missing" if reason else action, reason)
+    reason = ACTS[action](engine, entry)
+    if reason:
+        return _without_registry(engine, entry, before, reason)
+    after = engine.image(entry.name)
+    if entry.id and (after or {}).get("Id") != entry.id:
+        raise ImageError(
+            f"The image {entry.name} is {(after or {}).get('Id')}, but {entry.id} is wanted: its source holds another one. Correct the id or the source."
+        )
+    if before is not None and after is not None and before.get("Id") == after.get("Id"):
+        action = "none"
+    return _described(Outcome(entry.name, action), after)
 
 
-def is_current(image: Json | None, digest: str | None) -> bool:
-    """Whether the image is there and, when it is built here, was built from what is there now."""
-    labels = ((image or {}).get("Config") or {}).get("Labels") or {}
-    return image is not None and (digest is None or labels.get(DIGEST_LABEL) == digest)
+def way(entry: Entry) -> str:
+    """How an image that is not there would be had: one of the actions of Outcome."""
+    if entry.archive:
+        return "load"
+    if entry.rootfs:
+        return "import"
+    if entry.context or entry.files:
+        return "build"
+    return "missing" if entry.on_controller else "pull"
+
+
+def is_current(image: Json | None, entry: Entry) -> bool:
+    """Whether the image is there, is the very one that is wanted and, when it is built here, was built from what is there now."""
+    if image is None:
+        return False
+    return entry.id in (None, image.get("Id")) and entry.digest in (None, _labels(image).get(DIGEST_LABEL))
 
 
 def remove(engine: Engine, name: str, check_mode: bool) -> bool:
     """Remove an image that was built here; whether there was one."""
-    image = engine.image(name)
-    if MADE_LABEL not in (((image or {}).get("Config") or {}).get("Labels") or {}):
+    if MADE_LABEL not in _labels(engine.image(name)):
         return False
     if not check_mode:
         with engine.doing(f"remove the image {name}"):
@@ -89,67 +140,102 @@ def remove(engine: Engine, name: str, check_mode: bool) -> bool:
     return True
 
 
-def _way(engine: Engine, entry: Entry) -> tuple[str, t.Callable[[], str]]:
-    if entry.archive:
-        return "load", lambda: _load(engine, entry)
-    if entry.rootfs:
-        return "import", lambda: _import(engine, entry)
-    if entry.context:
-        return "build", lambda: _build(engine, entry)
-    if entry.digest:
-        return "missing", lambda: "it is built from files of the controller"
-    return "pull", lambda: _pull(engine, entry)
+def _labels(image: Json | None) -> Json:
+    return ((image or {}).get("Config") or {}).get("Labels") or {}
+
+
+def _described(outcome: Outcome, image: Json | None) -> Outcome:
+    return replace(outcome, id=(image or {}).get("Id", ""), version=_labels(image).get(VERSION_LABEL, ""))
+
+
+def _without_registry(engine: Engine, entry: Entry, before: Json | None, reason: str) -> Outcome:
+    """No registry answers: an image that is there will do when it is what is wanted; else the controller has to help."""
+    if is_current(before, entry):
+        return _described(Outcome(entry.name, "none", reason), before)
+    if before is not None:
+        raise ImageError(f"The image {entry.name} is {before.get('Id')}, but {entry.id} is wanted: {reason} Load it from an archive.")
+    stand_in = engine.image(entry.fallback) if entry.fallback else None
+    if stand_in is not None:
+        return _described(Outcome(str(entry.fallback), "none", reason), stand_in)
+    return Outcome(entry.name, "missing", reason)
 
 
 def _load(engine: Engine, entry: Entry) -> str:
     try:
-        with engine.doing(f"load {entry.archive}"), open(str(entry.archive), "rb") as archive:
-            for _line in engine.api.load_image(archive):
-                pass
+        archive = open(str(entry.archive), "rb")  # noqa: SIM115
     except OSError as exc:
         raise ImageError(f"The archive {entry.archive} for the image {entry.name} cannot be read ({exc.strerror}). Copy it to the Docker host.") from exc
+    with archive:
+        _follow(engine, f"load the archive {entry.archive} for the image {entry.name}", lambda: engine.api.load_image(archive))
     if engine.image(entry.name) is None:
         raise ImageError(f"The archive {entry.archive} does not hold the image {entry.name}. Make it with: docker save {entry.name}")
     return ""
 
 
 def _import(engine: Engine, entry: Entry) -> str:
-    repository, _colon, tag = entry.name.rpartition(":")
-    command = ["tar", "-C", str(entry.rootfs), "-c", "."]
+    repository, tag = split_tag(entry.name)
+    command = ["tar", "-C", str(entry.rootfs), *[f"--exclude={pattern}" for pattern in NOT_CACHED], "-c", "."]
     with engine.doing(f"import {entry.rootfs} as {entry.name}"), subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
-        answer = engine.api.import_image_from_stream(tar.stdout, repository, tag, changes=[f"LABEL {MADE_LABEL}=image"])
+        stream = t.cast("t.IO[bytes]", tar.stdout)
+        # Left to itself, requests sends what has no length line by line.
+        blocks = iter(lambda: stream.read(BLOCK), b"")
+        answer = engine.api.import_image_from_stream(blocks, repository, tag, changes=[f"LABEL {MADE_LABEL}=image"])
     if tar.returncode != 0 or engine.image(entry.name) is None:
-        raise ImageError(f"The folder {entry.rootfs} could not be made the image {entry.name}: {answer.strip()[-300:]}")
+        raise ImageError(f"The folder {entry.rootfs} could not be made the image {entry.name}: {str(answer).strip()[-300:]}")
     return ""
 
 
 def _build(engine: Engine, entry: Entry) -> str:
     labels = {MADE_LABEL: "image", **({DIGEST_LABEL: entry.digest} if entry.digest else {})}
-    lines: list[str] = []
-    with engine.doing(f"build the image {entry.name}"):
-        for message in engine.api.build(path=entry.context, tag=entry.name, buildargs=entry.arguments, labels=labels, rm=True, forcerm=True, decode=True):
-            lines += str(message.get("stream", "")).splitlines()
-            if message.get("error"):
-                words = "\n".join(line for line in lines if line.strip())[-2000:]
-                raise ImageError(f"The image {entry.name} could not be built: {message['error']} The last lines:\n{_tail(words)}")
+    arguments = {name: str(value) for name, value in entry.arguments.items()}
+    with _context(entry) as folder:
+        _follow(
+            engine,
+            f"build the image {entry.name}",
+            lambda: engine.api.build(path=folder, tag=entry.name, buildargs=arguments, labels=labels, rm=True, forcerm=True, decode=True),
+        )
     return ""
+
+
+@contextmanager
+def _context(entry: Entry) -> t.Iterator[str]:
+    """The folder to build from; made for as long as it is needed when its files came with the call."""
+    if not entry.files:
+        yield str(entry.context)
+        return
+    with tempfile.TemporaryDirectory(suffix=".image") as folder:
+        try:
+            with tarfile.open(fileobj=io.BytesIO(base64.b64decode(entry.files, validate=True)), mode="r:gz") as tar:
+                # Not every supported Python knows filters yet.
+                if hasattr(tarfile, "data_filter"):
+                    tar.extractall(folder, filter="data")
+                else:
+                    tar.extractall(folder)
+        except (binascii.Error, tarfile.TarError, OSError, EOFError) as exc:
+            raise ImageError(f"What the image {entry.name} is built from could not be unpacked in {folder}: {exc}. Make room there, or set TMPDIR.") from exc
+        yield folder
 
 
 def _pull(engine: Engine, entry: Entry) -> str:
     try:
         pull(engine, entry.name)
     except EngineError as exc:
-        if entry.fallback and any(words in str(exc).lower() for words in UNREACHABLE):
+        unreachable = any(words in str(exc).lower() for words in UNREACHABLE)
+        if unreachable and (entry.fallback or entry.pull == "always"):
             return str(exc)
-        raise ImageError(f"The image {entry.name} cannot be pulled: {exc} Load it from an archive, or name an image that is there.") from exc
+        advice = (
+            "Load it from an archive, or name an image that is there."
+            if unreachable
+            else "Correct the name, log in to its registry, or load it from an archive."
+        )
+        raise ImageError(f"The image {entry.name} cannot be pulled: {exc} {advice}") from exc
     return ""
 
 
 def pull(engine: Engine, name: str) -> None:
     """Pull the image; EngineError with the engine's words when that fails."""
     repository, tag = split_tag(name)
-    with engine.doing(f"pull the image {name}"):
-        engine.api.pull(repository, tag=tag)
+    _follow(engine, f"pull the image {name}", lambda: engine.api.pull(repository, tag=tag, stream=True, decode=True))
 
 
 def split_tag(image: str) -> tuple[str, str]:
@@ -162,5 +248,31 @@ def split_tag(image: str) -> tuple[str, str]:
     return f"{head}{slash}{name}", tag or "latest"
 
 
-def _tail(text: str) -> str:
-    return "\n".join(text.splitlines()[-LAST_LINES:])
+ACTS: t.Dict[str, t.Callable[[Engine, Entry], str]] = {"load": _load, "import": _import, "build": _build, "pull": _pull}
+"""Each returns why it could not, when that is no error."""
+
+
+def _follow(engine: Engine, what: str, start: t.Callable[[], t.Iterable[Json]]) -> None:
+    """Read the engine's messages to their end. Its answer is long a success when one of them says that it failed."""
+    lines: list[str] = []
+    with engine.doing(what), _cut_off(engine, what):
+        for message in start():
+            lines += [line for line in str(message.get("stream", "")).splitlines() if line.strip()]
+            if message.get("error"):
+                tail = "".join(f"\n{line}" for line in lines[-LAST_LINES:])
+                raise EngineError(
+                    f"The Docker engine at {engine.host} could not {what}: {str(message['error']).strip()}" + (f" The last lines:{tail}" if tail else "")
+                )
+
+
+@contextmanager
+def _cut_off(engine: Engine, what: str) -> t.Iterator[None]:
+    """While messages are read, an engine that falls silent or dies shows below the SDK's own errors."""
+    import urllib3.exceptions
+
+    try:
+        yield
+    except urllib3.exceptions.ReadTimeoutError as exc:
+        raise EngineError(f"The Docker engine at {engine.host} said nothing for {engine.timeout:g} s when told to {what}. Raise the timeout.") from exc
+    except urllib3.exceptions.HTTPError as exc:
+        raise EngineError(f"The Docker engine at {engine.host} stopped when told to {what}: {exc}. Look into its log.") from exc

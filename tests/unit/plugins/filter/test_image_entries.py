@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import pathlib
+import tarfile
 import typing as t
 
 import pytest
-from ansible_collections.discovery.consul.plugins.filter.image_entries import build_entries, context_digest, image_entries
+from ansible_collections.discovery.consul.plugins.filter.image_entries import build_entries, context_digest, folder_archive, image_entries
 
 
 @pytest.fixture
@@ -21,9 +24,10 @@ def roles(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 IMAGES: list[dict[str, t.Any]] = [
-    {"name": "official:1", "fallback": {"name": "local:1", "context": "consul"}},
+    {"name": "official:1", "fallback": {"name": "local:1", "context": "consul"}, "id": "sha256:one", "pull": "always"},
     {"name": "own:1", "context": "registrator"},
-    {"name": "kept:1", "archive": "/srv/kept.tar"},
+    {"name": "kept:1", "archive": "/srv/kept.tar", "archive_on_host": True},
+    {"name": "brought:1", "archive": "files/brought.tar"},
 ]
 
 
@@ -44,15 +48,35 @@ def test_any_change_of_the_files_changes_the_digest(roles: pathlib.Path) -> None
     assert context_digest(str(roles / "consul")) in seen
 
 
+def test_an_archive_holds_exactly_what_the_digest_is_of(roles: pathlib.Path) -> None:
+    folder = roles / "consul"
+    (folder / "below" / "__pycache__").mkdir(parents=True)
+    (folder / "below" / "__pycache__" / "x.pyc").write_text("")
+    (folder / "below" / "run").write_text("#!/bin/sh")
+    (folder / "below" / "run").chmod(0o775)
+    with tarfile.open(fileobj=io.BytesIO(base64.b64decode(folder_archive(str(folder)))), mode="r:gz") as tar:
+        assert [(one.name, one.mode, one.uid, one.uname) for one in tar] == [("Dockerfile", 0o644, 0, ""), ("below/run", 0o755, 0, "")]
+        tar.extractall(roles / "copy", filter="data")
+    assert context_digest(str(roles / "copy")) == context_digest(str(folder))
+
+
 def test_the_module_gets_digests_and_names(roles: pathlib.Path) -> None:
     assert image_entries(IMAGES, str(roles)) == [
-        {"name": "official:1", "fallback": "local:1"},
-        {"name": "own:1", "digest": context_digest(str(roles / "registrator"))},
+        {"name": "official:1", "fallback": "local:1", "id": "sha256:one", "pull": "always"},
+        {"name": "own:1", "digest": context_digest(str(roles / "registrator")), "on_controller": True},
         {"name": "kept:1", "archive": "/srv/kept.tar"},
+        {"name": "brought:1", "on_controller": True},
     ]
 
 
 def test_what_is_missing_is_built_from_its_own_or_its_stand_ins_folder(roles: pathlib.Path) -> None:
-    stand_in, own = build_entries([{"name": "official:1"}, {"name": "own:1"}], IMAGES, str(roles), "/work")
-    assert (stand_in["name"], stand_in["instead_of"], stand_in["source"]) == ("local:1", "official:1", str(roles / "consul"))
-    assert (own["name"], own["instead_of"], own["context"]) == ("own:1", "", f"/work/{own['digest']}")
+    missing = [{"name": name, "reason": "why"} for name in ("official:1", "own:1", "brought:1")]
+    stand_in, own = build_entries(missing, IMAGES, str(roles))
+    assert stand_in == {
+        "name": "local:1",
+        "digest": context_digest(str(roles / "consul")),
+        "folder": str(roles / "consul"),
+        "instead_of": "official:1",
+        "reason": "why",
+    }
+    assert (own["name"], own["instead_of"], own["folder"]) == ("own:1", "", str(roles / "registrator"))
