@@ -79,7 +79,7 @@ options:
   state:
     description:
       - V(present) - the images are there.
-      - V(absent) - those of them that were built here are gone. Images from a registry stay.
+      - V(absent) - those of them that were built here are gone, with what they replaced. Images from a registry stay.
     type: str
     choices: [present, absent]
     default: present
@@ -194,7 +194,10 @@ def run(module: AnsibleModule) -> list[image.Outcome]:
     try:
         if module.params["state"] == "absent":
             names = [name for entry in entries for name in (entry.name, entry.fallback) if name] + module.params["also"]
-            return [image.Outcome(name, "remove") for name in names if image.remove(engine, name, module.check_mode)]
+            outcomes = [image.Outcome(name, "remove") for name in names if image.remove(engine, name, module.check_mode)]
+            if outcomes and not module.check_mode:
+                image.prune(engine)
+            return outcomes
         return [image.settle(engine, entry, module.check_mode) for entry in entries]
     except OperatorError as exc:
         if not module.check_mode or not isinstance(exc.__cause__, (FileNotFoundError, ConnectionRefusedError)):

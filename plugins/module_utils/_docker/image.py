@@ -107,8 +107,11 @@ def settle(engine: Engine, entry: Entry, check_mode: bool) -> Outcome:
         raise ImageError(
             f"The image {entry.name} is {(after or {}).get('Id')}, but {entry.id} is wanted: its source holds another one. Correct the id or the source."
         )
-    if before is not None and after is not None and before.get("Id") == after.get("Id"):
-        action = "none"
+    if before is not None and after is not None:
+        if before["Id"] == after["Id"]:
+            action = "none"
+        elif MADE_LABEL in _labels(before):
+            _remove_replaced(engine, before["Id"])
     return _described(Outcome(entry.name, action), after)
 
 
@@ -140,6 +143,24 @@ def remove(engine: Engine, name: str, check_mode: bool) -> bool:
     return True
 
 
+def prune(engine: Engine) -> None:
+    """Remove what was built here and has lost its name to a newer one while containers still used it."""
+    with engine.doing("remove replaced images"):
+        engine.api.prune_images(filters={"dangling": True, "label": f"{MADE_LABEL}=image"})
+
+
+def _remove_replaced(engine: Engine, identity: str) -> None:
+    import docker.errors
+
+    with engine.doing(f"remove the replaced image {identity}"):
+        try:
+            engine.api.remove_image(identity)
+        except docker.errors.APIError as exc:
+            # A container still runs from it, or it has another name.
+            if exc.status_code not in (404, 409):
+                raise
+
+
 def _labels(image: Json | None) -> Json:
     return ((image or {}).get("Config") or {}).get("Labels") or {}
 
@@ -153,7 +174,7 @@ def _without_registry(engine: Engine, entry: Entry, before: Json | None, reason:
     if is_current(before, entry):
         return _described(Outcome(entry.name, "none", reason), before)
     if before is not None:
-        raise ImageError(f"The image {entry.name} is {before.get('Id')}, but {entry.id} is wanted: {reason} Load it from an archive.")
+        raise ImageError(f"The image {entry.name} is {before.get('Id')}, but {entry.id} is wanted: {reason.rstrip('.')}. Load it from an archive.")
     stand_in = engine.image(entry.fallback) if entry.fallback else None
     if stand_in is not None:
         return _described(Outcome(str(entry.fallback), "none", reason), stand_in)
@@ -228,7 +249,7 @@ def _pull(engine: Engine, entry: Entry) -> str:
             if unreachable
             else "Correct the name, log in to its registry, or load it from an archive."
         )
-        raise ImageError(f"The image {entry.name} cannot be pulled: {exc} {advice}") from exc
+        raise ImageError(f"The image {entry.name} cannot be pulled: {str(exc).rstrip('.')}. {advice}") from exc
     return ""
 
 

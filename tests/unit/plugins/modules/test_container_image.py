@@ -59,7 +59,7 @@ def test_an_image_that_cannot_be_had_is_one_sentence_with_the_way_out(fake: Fake
     result = run(fake.host, [{"name": "pulled:1"}])
     assert result["failed"]
     assert result["msg"] == (
-        f"The image pulled:1 cannot be pulled: The Docker engine at {fake.host} could not pull the image pulled:1: {NO_REGISTRY} "
+        f"The image pulled:1 cannot be pulled: The Docker engine at {fake.host} could not pull the image pulled:1: {NO_REGISTRY}. "
         "Load it from an archive, or name an image that is there."
     )
 
@@ -71,6 +71,8 @@ def test_removing_takes_what_was_made_here_and_says_what(fake: FakeImages, run: 
     assert [one["name"] for one in result["images"]] == ["own:1", "base:1"]
     assert result["diff"]["after"] == "own:1: absent\nbase:1: absent\n"
     assert set(fake.images) == {"others:1", "pulled:1"}
+    assert fake.journal[-1] == "POST /images/prune"
+    assert not run(fake.host, [{"name": "own:1"}], state="absent")["changed"]
 
 
 def test_without_an_engine_check_mode_tells_and_a_real_run_fails(tmp_path: pathlib.Path, run: t.Callable[..., Json]) -> None:

@@ -35,6 +35,8 @@ class FakeImages:
         """What a pull is answered with instead of an image."""
         self.breaks: str | None = None
         """What any load, build or pull says once it has begun."""
+        self.used: set[str] = set()
+        """IDs that containers run from."""
         self.journal: list[str] = []
         self.contexts: list[dict[str, str]] = []
         """Names and texts of the files that each build was sent."""
@@ -97,11 +99,18 @@ class FakeImages:
             return (200, [self.images[name]]) if name in self.images else (404, [{"message": f"No such image: {name}"}])
         self.journal.append(f"{method} {path}")
         if method == "DELETE":
-            del self.images[name]
-            return 200, []
+            return self._delete(name)
+        if path == "/images/prune":
+            return 200, [{"ImagesDeleted": None}]
         if path == "/images/create":
             return self._import(query) if "fromSrc" in query else self._pull(f"{query['fromImage']}:{query['tag']}")
         return self._load(body) if path == "/images/load" else self._build(query, body)
+
+    def _delete(self, name: str) -> tuple[int, list[Json]]:
+        if name in self.used:
+            return 409, [{"message": f"conflict: unable to delete {name}: image is being used by running container 0"}]
+        self.images.pop(name, None)
+        return 200, []
 
     def _import(self, query: Json) -> tuple[int, list[Json]]:
         self.images[f"{query['repo']}:{query['tag']}"] = image("imported", {"discovery.consul.made": "image"} if "LABEL" in query["changes"] else {})

@@ -202,6 +202,18 @@ class TestBuild:
         for digest, action in (("d1", "build"), ("d1", "none"), ("d2", "build"), ("d2", "none")):
             assert outcome(fake, Entry(OWN, context=str(folder), digest=digest)).action == action
 
+    @pytest.mark.parametrize("used", [False, True])
+    def test_the_image_that_it_replaces_goes_unless_it_is_used(self, fake: FakeImages, folder: pathlib.Path, used: bool) -> None:
+        outcome(fake, Entry(OWN, context=str(folder), digest="d1"))
+        fake.used = {fake.images[OWN]["Id"]} if used else set()
+        assert outcome(fake, Entry(OWN, context=str(folder), digest="d2")).action == "build"
+        assert fake.journal[-1] == "DELETE /images/sha256:built1"
+
+    def test_what_it_replaces_is_kept_when_others_made_it(self, fake: FakeImages, folder: pathlib.Path) -> None:
+        fake.images[OWN] = image("others")
+        assert outcome(fake, Entry(OWN, context=str(folder), digest="d2")).action == "build"
+        assert fake.journal == ["POST /build"]
+
     def test_before_its_files_are_sent_it_is_missing_and_no_registry_is_asked(self, fake: FakeImages) -> None:
         assert outcome(fake, Entry(OWN, digest="d1", on_controller=True)).action == "missing"
         assert fake.journal == []
