@@ -99,6 +99,13 @@ def per_call(environment: pathlib.Path, playbook: str, calls: int = 20) -> float
     return (again(environment, (*arguments, "-e", f"calls={calls + 1}"))[0] - base) / calls
 
 
+def show(figures: dict[str, list[tuple[float, float]]]) -> None:
+    print("| what | ours, median s | peer, median s | ratio |\n|---|---|---|---|")
+    for what, pairs in figures.items():
+        mine, others = statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
+        print(f"| {what} | {mine:.2f} | {others:.2f} | {statistics.median(a / b for a, b in pairs):.2f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=3)
@@ -124,10 +131,7 @@ def main() -> None:
         remove()
         finish(play(ours, "-i", "localhost,", str(HERE / "calls_ours.yml"), "-e", f"image={IMAGE}", "-e", "calls=1", "-e", "state=absent"))
         subprocess.run(["docker", "rm", "--force", "--volumes", "benchmark-peer"], capture_output=True, check=False)
-    print("| what | ours, median s | peer, median s | ratio |\n|---|---|---|---|")
-    for what, pairs in figures.items():
-        mine, others = statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
-        print(f"| {what} | {mine:.2f} | {others:.2f} | {statistics.median(a / b for a, b in pairs):.2f} |")
+    show(figures)
     print(f"tasks in a run again: {len(re.findall(r'^TASK', output, re.M))}, results: {len(re.findall(r'^(?:ok|changed)', output, re.M))}")
 
 
