@@ -33,7 +33,7 @@ LIMIT = 120.0
 
 def play(environment: pathlib.Path, *arguments: str) -> subprocess.Popen[str]:
     variables = {**os.environ, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_LOCALHOST_WARNING": "false"}
-    command = [str(environment / "bin" / "ansible-playbook"), *arguments]
+    command = [str(environment / "bin" / "ansible-playbook"), *arguments, "-e", f"ansible_python_interpreter={environment / 'bin' / 'python'}"]
     return subprocess.Popen(command, cwd=PROJECT, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
@@ -101,7 +101,7 @@ def per_call(environment: pathlib.Path, playbook: str, calls: int = 20) -> float
 
 def show(figures: dict[str, list[tuple[float, float]]]) -> None:
     print("| what | ours, median s | peer, median s | ratio |\n|---|---|---|---|")
-    for what, pairs in figures.items():
+    for what, pairs in ((what, pairs) for what, pairs in figures.items() if pairs):
         mine, others = statistics.median(pair[0] for pair in pairs), statistics.median(pair[1] for pair in pairs)
         print(f"| {what} | {mine:.2f} | {others:.2f} | {statistics.median(a / b for a, b in pairs):.2f} |")
 
@@ -128,10 +128,10 @@ def main() -> None:
         for _run in range(runs):
             figures["one call on an unchanged node"].append((per_call(ours, "calls_ours.yml"), per_call(PEER_ENVIRONMENT, "calls_peer.yml")))
     finally:
+        show(figures)
         remove()
         finish(play(ours, "-i", "localhost,", str(HERE / "calls_ours.yml"), "-e", f"image={IMAGE}", "-e", "calls=1", "-e", "state=absent"))
         subprocess.run(["docker", "rm", "--force", "--volumes", "benchmark-peer"], capture_output=True, check=False)
-    show(figures)
     print(f"tasks in a run again: {len(re.findall(r'^TASK', output, re.M))}, results: {len(re.findall(r'^(?:ok|changed)', output, re.M))}")
 
 
