@@ -44,7 +44,7 @@ def finish(process: subprocess.Popen[str]) -> str:
     return output
 
 
-OURS = ("-i", "inventory/four_node", "site.yml", "--tags", "consul,health")
+OURS = ("-i", "inventory/four_node", "site.yml", "--tags", "consul,health", "--limit", "consul_servers:consul_clients")
 PEER = ("-i", "localhost,", str(HERE / "peer_community_docker.yml"), "-e", f"image={IMAGE}")
 
 

@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
@@ -43,6 +41,9 @@ def run(
 
 
 def _archive(files: t.Mapping[str, bytes]) -> bytes:
+    import io
+    import tarfile
+
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for path, content in files.items():
