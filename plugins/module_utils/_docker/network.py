@@ -67,8 +67,11 @@ def _appears(engine: Engine, name: str, seconds: float = 3) -> bool:
     return True
 
 
-def remove_unused(engine: Engine, name: str) -> bool:
-    """Remove a network that this collection made, once nothing is in it; whether it was removed."""
+def remove_unused(engine: Engine, name: str, tries: int = 5) -> bool:
+    """Remove a network that this collection made, once nothing is in it; whether it was removed.
+
+    Other nodes' runs may be leaving or removing it in this very moment, so what the engine refuses is looked at again.
+    """
     live = engine.network(name)
     if live is None or MADE_LABEL not in (live.get("Labels") or {}) or live.get("Containers"):
         return False
@@ -76,10 +79,10 @@ def remove_unused(engine: Engine, name: str) -> bool:
         with engine.doing(f"remove the network {name}"):
             engine.api.remove_network(name)
     except EngineError:
-        live = engine.network(name)
-        if live is None or live.get("Containers"):  # another node's run was faster, or a container came
-            return False
-        raise
+        if tries <= 1:
+            raise
+        time.sleep(0.3)
+        return remove_unused(engine, name, tries - 1)
     return True
 
 
