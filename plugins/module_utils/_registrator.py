@@ -19,7 +19,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 from ansible_collections.discovery.consul.plugins.module_utils._docker.fields import RECREATE
 from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, START, WRITE, Difference, Plan
-from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec, numeric_user
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, MADE_LABEL, ContainerSpec, numeric_user
 
 Json = t.Dict[str, t.Any]
 
@@ -125,7 +125,7 @@ class Registrator:
             network=HOST if not o["hostname"] else "bridge",
             mounts=[(o["docker_socket"], SOCKET_TARGET, True), *token],
             environment={**o["environment"], **({"CONSUL_HTTP_TOKEN_FILE": f"{TOKEN_DIR}/{TOKEN_FILE}"} if o["token"] else {})},
-            labels={**o["labels"], "discovery.consul.made": "container", "discovery.consul.role": "registrator"},
+            labels={**o["labels"], MADE_LABEL: "container", "discovery.consul.role": "registrator"},
             hostname=o["hostname"],
             groups=[str(self._socket_group())],
         )

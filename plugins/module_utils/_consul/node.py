@@ -26,7 +26,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.container
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, STOPPED, Result
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan
-from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, ContainerSpec, numeric_user
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, MADE_LABEL, ContainerSpec, numeric_user
 
 Json = t.Dict[str, t.Any]
 
@@ -75,7 +75,7 @@ class Node:
 
     def _converge_absent(self, check_mode: bool) -> Result:
         plan = converge.plan_removal(self.engine, self.name)
-        volume = self.options["data_volume"] or f"{self.name}-data"
+        volume = self._data_volume()
         named = not volume.startswith("/")
         if self.folder.exists():
             plan += [Difference("config_dir", self.folder.path, None, "remove")]
@@ -155,7 +155,7 @@ class Node:
             environment=o["environment"],
             labels={
                 **o["labels"],
-                "discovery.consul.made": "container",
+                MADE_LABEL: "container",
                 "discovery.consul.node": o["node_name"],
                 "discovery.consul.role": "server" if o["server"] else "client",
             },

@@ -20,13 +20,13 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import MADE_LABEL
 
 Json = t.Dict[str, t.Any]
 
 DIGEST_LABEL = "discovery.consul.context"
 """Holds a digest of what an image was built from."""
 
-MADE_LABEL = "discovery.consul.made"
 VERSION_LABEL = "org.opencontainers.image.version"
 
 UNREACHABLE = (

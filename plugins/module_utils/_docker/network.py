@@ -13,10 +13,9 @@ import time
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import MADE_LABEL
 
 Json = t.Dict[str, t.Any]
-
-MADE_LABEL = "discovery.consul.made"
 
 
 def check(engine: Engine, name: str, subnet: str | None, address: str | None, container_names: t.Collection[str]) -> Json | None:

@@ -17,6 +17,10 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 Json = t.Dict[str, t.Any]
 
 HOST = "host"
+
+MADE_LABEL = "discovery.consul.made"
+"""Marks what this collection made, so that only that is cleaned up."""
+
 CPU_PERIOD = 100_000
 
 _PORT = re.compile(r"^(?:(?P<ip>\[[0-9a-fA-F:]+\]|[0-9.]+):)?(?P<host>\d+):(?P<container>\d+)(?:/(?P<protocol>tcp|udp))?$")

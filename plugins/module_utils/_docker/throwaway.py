@@ -11,8 +11,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import MADE_LABEL
 
-MADE_LABEL = "discovery.consul.made"
 SECONDS = 60
 
 
