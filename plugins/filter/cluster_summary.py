@@ -12,14 +12,10 @@ author:
   - The discovery.consul contributors (@discovery-consul)
 description:
   - Shows each node with its role, address, state and HTTP interface, the leader, the services, and how to ask for them.
-positional: services, expected
+positional: expected, token_file
 options:
   _input:
     description: What the module M(discovery.consul.consul_cluster_health) returned.
-    type: dict
-    required: true
-  services:
-    description: What C(/v1/catalog/services) answered.
     type: dict
     required: true
   expected:
@@ -27,12 +23,16 @@ options:
     type: list
     elements: dict
     required: true
+  token_file:
+    description: File with the ACL token to ask with, or an empty text where none is needed.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
 - name: Show the cluster
   ansible.builtin.debug:
-    msg: "{{ health | discovery.consul.cluster_summary(services.json, groups['consul_servers'] | discovery.consul.expected_nodes(hostvars)) }}"
+    msg: "{{ health | discovery.consul.cluster_summary(groups['consul_servers'] | discovery.consul.expected_nodes(hostvars)) }}"
 """
 
 RETURN = r"""
@@ -50,7 +50,7 @@ HEADER = ("node", "role", "address", "state", "HTTP")
 OWN_SERVICE = "consul"
 
 
-def cluster_summary(health: Json, services: Json, expected: list[Json]) -> list[str]:
+def cluster_summary(health: Json, expected: list[Json], token_file: str = "") -> list[str]:
     """The table and what is worth knowing below it."""
     interfaces = {node["name"]: node for node in expected}
     nodes = health.get("nodes") or []
@@ -58,12 +58,14 @@ def cluster_summary(health: Json, services: Json, expected: list[Json]) -> list[
     rows = [HEADER, *((n["name"], n["role"], n.get("address") or "", n.get("state") or "", interfaces.get(n["name"], {}).get("http", "")) for n in nodes)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADER))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
-    registered = sorted(name for name in services if name != OWN_SERVICE)
+    registered = sorted(name for name in health.get("services") or [] if name != OWN_SERVICE)
     lines += [_line("verdict", health["verdict"]), _line("leader", leader), _line("services", ", ".join(registered) or "none yet")]
     name = registered[0] if registered else OWN_SERVICE
     web = next((node["http"] for node in expected if node.get("http")), None)
     if web:
-        lines += [_line("web page", f"{web}/ui/"), _line("ask by HTTP", f"curl {web}/v1/catalog/service/{name}")]
+        header = f'-H "X-Consul-Token: $(cat {token_file})" ' if token_file else ""
+        lines += [_line("web page", f"{web}/ui/"), _line("ask by HTTP", f"curl {header}{web}/v1/catalog/service/{name}")]
+        lines += [_line("log in with", token_file)] if token_file else []
     dns = next((node["dns"] for node in expected if node.get("dns")), None)
     if dns:
         address, _colon, port = dns.rpartition(":")

@@ -90,7 +90,61 @@ options:
     type: bool
   encrypt:
     description:
-      - Gossip key, 32 bytes in base64, the same on all nodes. It is ignored once the node has a keyring.
+      - Gossip key, 32 bytes in base64, the same on all nodes.
+      - A node that has another one already is refused, because Consul would keep that one without a word.
+    type: str
+  encrypt_verify_incoming:
+    description: Whether gossip that is not encrypted is refused. Consul's default is V(true); V(false) is for the way to O(encrypt).
+    type: bool
+  encrypt_verify_outgoing:
+    description: Whether gossip is sent encrypted. Consul's default is V(true); V(false) is for the way to O(encrypt).
+    type: bool
+  tls_ca:
+    description:
+      - The certificates of the authorities to trust, in PEM. With it, servers and clients speak TLS with each other.
+      - A node that trusts none of them so far but others is refused.
+    type: str
+  tls_certificate:
+    description:
+      - The node's certificate, in PEM. Required for servers with O(tls_ca), and then for C(server.DATACENTER.DOMAIN).
+        A change is taken over without a restart.
+      - A node with a certificate serves HTTPS, on port 8501 unless O(ports) says otherwise.
+    type: str
+  tls_key:
+    description: The private key of O(tls_certificate), in PEM.
+    type: str
+  auto_encrypt:
+    description: Servers sign certificates for clients, and clients have theirs signed. Needs O(tls_ca).
+    type: bool
+    default: false
+  verify_incoming:
+    description: Whether only who shows a certificate may call a server. V(true) with O(tls_ca) unless given; V(false) is for the way there.
+    type: bool
+  verify_outgoing:
+    description: Whether calls go over TLS only. V(true) with O(tls_ca) unless given; V(false) is for the way there.
+    type: bool
+  verify_server_hostname:
+    description:
+      - Whether only who has a certificate for C(server.DATACENTER.DOMAIN) counts as a server. V(true) with O(tls_ca) unless
+        given. Without it, anybody with a certificate can become a server and gets all data.
+    type: bool
+  acl_default_policy:
+    description:
+      - Turns ACLs on, and says what happens to calls that no rule allows. V(allow) is for the way to V(deny).
+    type: str
+    choices: [allow, deny]
+  acl_management_token:
+    description:
+      - UUID of the token that may do everything. Servers make it when they have none, so no call to bootstrap is needed.
+      - A node that has another one already is refused, because Consul would keep that one without a word.
+    type: str
+  acl_agent_token:
+    description: UUID of the token that the agent uses for itself. It needs C(node:write) on its own name and C(service:read).
+    type: str
+  acl_dns_token:
+    description:
+      - UUID of the token that DNS queries are answered with. It needs C(node:read) and C(service:read) on what DNS may show.
+      - Before Consul 1.17 it is also the token of HTTP calls that bring none.
     type: str
   node_id:
     description: UUID of the node. The agent makes one and keeps it with its data, which is better.
@@ -264,8 +318,13 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.run impor
 
 ARGUMENTS = {
     **CONTAINER_ARGUMENTS,
+    "acl_agent_token": {"type": "str", "no_log": True},
+    "acl_default_policy": {"type": "str", "choices": ["allow", "deny"]},
+    "acl_dns_token": {"type": "str", "no_log": True},
+    "acl_management_token": {"type": "str", "no_log": True},
     "addresses": {"type": "dict", "default": {}},
     "advertise_addr": {"type": "str"},
+    "auto_encrypt": {"type": "bool", "default": False},
     "bind_addr": {"type": "str"},
     "bootstrap": {"type": "bool"},
     "bootstrap_expect": {"type": "int"},
@@ -281,6 +340,8 @@ ARGUMENTS = {
     "enable_local_script_checks": {"type": "bool", "default": False},
     "enable_syslog": {"type": "bool", "default": False},
     "encrypt": {"type": "str", "no_log": True},
+    "encrypt_verify_incoming": {"type": "bool"},
+    "encrypt_verify_outgoing": {"type": "bool"},
     "extra_config": {"type": "dict", "default": {}},
     "ipv4_address": {"type": "str"},
     "join": {"type": "list", "elements": "str", "default": []},
@@ -305,8 +366,14 @@ ARGUMENTS = {
     "retry_max": {"type": "int", "default": 0},
     "server": {"type": "bool", "default": False},
     "skip_leave_on_interrupt": {"type": "bool"},
+    "tls_ca": {"type": "str"},
+    "tls_certificate": {"type": "str"},
+    "tls_key": {"type": "str", "no_log": True},
     "ui": {"type": "bool", "default": True},
     "user": {"type": "str", "default": "100:1000"},
+    "verify_incoming": {"type": "bool"},
+    "verify_outgoing": {"type": "bool"},
+    "verify_server_hostname": {"type": "bool"},
 }
 
 

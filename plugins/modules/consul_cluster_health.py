@@ -246,6 +246,12 @@ nodes:
     voter:
       description: Whether it has a vote. None when that could not be read.
       type: bool
+services:
+  description: Names of the services in the catalog.
+  returned: always
+  type: list
+  elements: str
+  sample: [consul, web]
 samples:
   description: The number of good readings in a row, at the end.
   returned: always

@@ -12,8 +12,6 @@ touched; `changes` compares two configurations key by key.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import ipaddress
 import re
 import typing as t
@@ -25,10 +23,9 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.plan impo
 
 Json = t.Dict[str, t.Any]
 
-GOSSIP_KEY_BYTES = 32
 HIDDEN = "(hidden)"
 
-_SECRET = re.compile(r"(^|\.)(encrypt|acl\.tokens\..+|.*(password|secret|_token|license).*)$")
+SECRET = re.compile(r"(^|\.)(encrypt|acl\.tokens\..+|.*(password|secret|_token|license).*)$")
 _NODE_NAME = re.compile(r"^[A-Za-z0-9-]+$")
 _GO_DURATION = re.compile(r"^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$")
 
@@ -41,7 +38,7 @@ def build(options: Json, extra: Json, version: versions.Version) -> Json:
     """The configuration for `version`: every option that is set, then `extra` merged over it, key by key."""
     config: Json = {}
     for option, value in options.items():
-        if value is None or value in ([], {}):
+        if value is None or value in ([], {}, ""):
             continue
         path = versions.written_as(option, version)
         if path is None:
@@ -89,12 +86,12 @@ def changes(current: Json, wanted: Json, is_member: bool = True) -> list[Differe
 
 def secrets(config: Json) -> set[str]:
     """The values in `config` that must never be printed."""
-    return {value for path, value in flatten(config).items() if _SECRET.search(path) and isinstance(value, str) and value}
+    return {value for path, value in flatten(config).items() if SECRET.search(path) and isinstance(value, str) and value}
 
 
 def problems(options: Json) -> list[str]:
     """Every reason why these options make no working agent, each a sentence with its remedy."""
-    checks = (_bootstrap_problems, _name_problems, _gossip_problems, _address_problems, _other_problems)
+    checks = (_bootstrap_problems, _name_problems, _address_problems, _other_problems)
     return [problem for check in checks for problem in check(options)]
 
 
@@ -135,19 +132,6 @@ def _name_problems(options: Json) -> t.Iterator[str]:
             yield f"node_id '{node_id}' is no UUID. Leave it out (the agent makes one and keeps it with its data), or give the output of uuidgen."
 
 
-def _gossip_problems(options: Json) -> t.Iterator[str]:
-    key = options.get("encrypt")
-    if not key:
-        return
-    try:
-        length = len(base64.b64decode(key, validate=True))
-    except (binascii.Error, ValueError):
-        yield "encrypt is not base64. Make a key with: consul keygen"
-        return
-    if length != GOSSIP_KEY_BYTES:
-        yield f"encrypt holds {length} bytes; a gossip key has {GOSSIP_KEY_BYTES}, written in base64. Make one with: consul keygen"
-
-
 def _address_problems(options: Json) -> t.Iterator[str]:
     for option in ("bind_addr", "advertise_addr"):
         value = options.get(option)
@@ -184,4 +168,4 @@ def _needs(path: str, is_member: bool) -> str:
 
 
 def _shown(path: str, value: t.Any) -> t.Any:
-    return HIDDEN if value is not None and _SECRET.search(path) else value
+    return HIDDEN if value is not None and SECRET.search(path) else value

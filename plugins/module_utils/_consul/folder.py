@@ -4,54 +4,66 @@
 
 # Private to this collection: it may change in any release.
 
-"""An agent's configuration file on the Docker host, and what of it the agent has yet to take over."""
+"""An agent's configuration on the Docker host, with the files that it names, and what the agent has yet to take over."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import typing as t
 
+from ansible_collections.discovery.consul.plugins.module_utils._consul.security import FILES
 from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
 
 Json = t.Dict[str, t.Any]
+Files = t.Dict[str, str]
 
 FILE = "consul.json"
+NAMES = {FILE, *FILES.values()}
 PENDING = ".pending"
-"""Stands beside the file from before it changes until the agent has taken it over: an interrupted run leaves it there."""
+"""Stands beside the files from before they change until the agent has taken them over: an interrupted run leaves it there."""
 
 
 class ConfigFolder(Folder):
     """The folder that the agent loads its configuration from."""
 
-    def read(self) -> Json | None:
-        """The configuration as it is on disk, or None when there is none; what is not JSON counts as empty."""
-        text = self.text(FILE)
-        if text is None:
-            return None
-        try:
-            return t.cast(Json, json.loads(text))
-        except ValueError:
-            return {}
+    def files(self) -> Files:
+        """The configuration and the files that it names, as far as they are there."""
+        found = {name: self.text(name) for name in NAMES}
+        return {name: text for name, text in found.items() if text is not None}
 
     def pending(self) -> str | None:
-        """What an interrupted run had yet to do after it wrote the file: reload, restart, or None."""
+        """What an interrupted run had yet to do after it wrote the files: reload, restart, or None."""
         text = self.text(PENDING)
         return text.strip() if text is not None else None
 
-    def private(self) -> bool:
-        """Whether only the agent's user can read the file."""
-        return self.well_owned(FILE)
+    def private(self, files: Files) -> bool:
+        """Whether only the agent's user can read them."""
+        return self.well_owned(*files)
 
-    def write(self, config: Json, needs: str | None) -> None:
-        """Put `config` in place. `needs` is kept as pending until `done` is called."""
+    def write(self, files: Files, needs: str | None) -> None:
+        """Put `files` in place, and no others of ours. `needs` is kept as pending until `done` is called."""
         self.prepare()
         if needs:
             self.put(PENDING, needs + "\n")
-        self.put(FILE, json.dumps(config, indent=2, sort_keys=True) + "\n")
+        for name, text in files.items():
+            self.put(name, text)
+        for name in NAMES - files.keys():
+            self.drop(name)
 
     def done(self) -> None:
-        """The agent has taken the file over."""
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(os.path.join(self.path, PENDING))
+        """The agent has taken the files over."""
+        self.drop(PENDING)
+
+
+def parse(files: Files) -> Json | None:
+    """The configuration among the files, or None when it is not there; what is not JSON counts as empty."""
+    if FILE not in files:
+        return None
+    try:
+        return t.cast(Json, json.loads(files[FILE]))
+    except ValueError:
+        return {}
+
+
+def as_text(config: Json) -> str:
+    return json.dumps(config, indent=2, sort_keys=True) + "\n"

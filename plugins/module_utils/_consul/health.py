@@ -164,6 +164,7 @@ def _result(outcome: Outcome, skipped: list[str]) -> Json:
         "skipped_rules": skipped,
         "leader": verdict.leader,
         "nodes": verdict.nodes,
+        "services": verdict.services,
         "samples": outcome.samples,
         "elapsed": outcome.elapsed,
     }

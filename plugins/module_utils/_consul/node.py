@@ -17,8 +17,9 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul import config as configuration
+from ansible_collections.discovery.consul.plugins.module_utils._consul import folder as config_folder
 from ansible_collections.discovery.consul.plugins.module_utils._consul import image as consul_image
-from ansible_collections.discovery.consul.plugins.module_utils._consul import versions
+from ansible_collections.discovery.consul.plugins.module_utils._consul import security, versions
 from ansible_collections.discovery.consul.plugins.module_utils._consul.config import ConfigError
 from ansible_collections.discovery.consul.plugins.module_utils._consul.folder import ConfigFolder
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge, network
@@ -97,12 +98,13 @@ class Node:
         if not self.host_network:
             given["advertise_addr"] = given["advertise_addr"] or self.options["ipv4_address"]
             given["client_addr"] = given["client_addr"] or "0.0.0.0"
+        given.update(security.settings(self.options, CONFIG_DIR))
         # A failed `join` ends the agent; what its user wants is to be a member, and that is retry_join.
         given["retry_join"] = list(dict.fromkeys([*(given["retry_join"] or []), *(self.options["join"] or [])]))
         return given
 
     def _judge(self, consul_options: Json) -> None:
-        found = configuration.problems(consul_options) + list(self._host_problems(consul_options))
+        found = [*configuration.problems(consul_options), *security.problems(self.options), *self._host_problems(consul_options)]
         if found:
             raise ConfigError(f"Node {self.options['node_name']}: {' '.join(found)}")
 
@@ -123,18 +125,15 @@ class Node:
         bind = consul_options.get("bind_addr")
         if self.host_network and bind and "{{" not in bind and not _is_local(bind):
             yield f"bind_addr {bind} is no address of this host. Give one that 'ip address' shows."
-        problem = self._data_problem()
-        if problem:
-            yield problem
+        data, held = self._data_directory(), self.folder.files()
+        if os.path.isdir(data) and not _writable(data, self.uid, self.gid):
+            yield f"The data directory {data} is not writable for the agent's user {self.uid}:{self.gid}. Run: chown -R {self.uid}:{self.gid} {data}"
+        yield from security.conflicts(self.options, configuration.flatten(config_folder.parse(held) or {}), held, data)
 
-    def _data_problem(self) -> str | None:
+    def _data_directory(self) -> str:
+        """Where the agent's data lies on this host; an empty text before there is any."""
         path = self._data_volume()
-        if not path.startswith("/"):
-            volume = self.engine.volume(path)
-            path = (volume or {}).get("Mountpoint", "")
-        if not path or not os.path.isdir(path) or _writable(path, self.uid, self.gid):
-            return None
-        return f"The data directory {path} is not writable for the agent's user {self.uid}:{self.gid}. Run: chown -R {self.uid}:{self.gid} {path}"
+        return path if path.startswith("/") else (self.engine.volume(path) or {}).get("Mountpoint", "")
 
     def _data_volume(self) -> str:
         return t.cast(str, self.options["data_volume"] or f"{self.name}-data")
@@ -166,20 +165,25 @@ class Node:
         plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image)
         if CREATE in plan.actions:
             return plan
-        current, live = self.folder.read(), self.engine.container(self.name) or {"State": {}}
+        held, live = self.folder.files(), self.engine.container(self.name) or {"State": {}}
+        current = config_folder.parse(held)
         if current is None:
             found = [Difference("config_file", None, self.folder.path, RESTART)]
         else:
-            found = [*configuration.changes(current, config, current != config and self._is_member(live)), *self._file_differences()]
+            found = [*configuration.changes(current, config, current != config and self._is_member(live)), *self._file_differences(held)]
         if not live["State"].get("Running") or self.options["state"] == STOPPED:
             found = [replace(one, needs=WRITE) for one in found]
         return plan + found
 
-    def _file_differences(self) -> t.Iterable[Difference]:
+    def _file_differences(self, held: t.Mapping[str, str]) -> t.Iterable[Difference]:
         left = self.folder.pending()
         if left:
             yield Difference("config_file", "written, but not taken over yet", "taken over", left)
-        if not self.folder.private():
+        wanted = security.files(self.options)
+        for name in sorted({*held, *wanted} - {config_folder.FILE}):
+            if held.get(name) != wanted.get(name):
+                yield Difference(f"file.{name}", "(one content)" if name in held else None, "(another content)" if name in wanted else None, RELOAD)
+        if not self.folder.private(held):
             yield Difference("config_file.mode", "open to others", f"0600 {self.uid}:{self.gid}", WRITE)
 
     def _check(self, plan: Plan, wanted: Json, config: Json, image: Json) -> bool:
@@ -204,18 +208,18 @@ class Node:
         if make_network:
             network.create(self.engine, self.options["network"], self.options["network_subnet"])
         self._prepare_data()
-        former = self.folder.read()
+        former = self.folder.files()
         needs = next((action for action in (RESTART, RELOAD) if action in plan.actions), None)
-        self.folder.write(config, needs)
+        self.folder.write({config_folder.FILE: config_folder.as_text(config), **security.files(self.options)}, needs)
         converge.apply(self._steps(undo=lambda: self._write_back(former)), plan, wanted, self.options["state"])
         self.folder.done()
 
-    def _write_back(self, former: Json | None) -> None:
-        if former is None:
-            self.folder.remove()
-        else:
+    def _write_back(self, former: config_folder.Files) -> None:
+        if former:
             self.folder.write(former, needs=None)
             self.folder.done()
+        else:
+            self.folder.remove()
 
     def _prepare_data(self) -> None:
         path = self._data_volume()
@@ -247,7 +251,7 @@ class Node:
         given = configuration.merge({"ports": self.options["ports"]}, self.options["extra_config"])["ports"]
         if given.get("http", 8500) > 0:
             return "http", given.get("http", 8500)
-        return "https", given.get("https", 8501)
+        return "https", given.get("https", security.HTTPS_PORT)
 
     def _api_address(self, live: Json) -> str | None:
         if not self.host_network:

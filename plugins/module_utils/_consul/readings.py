@@ -161,6 +161,7 @@ class Reader:
         crew.ask("cluster", {"autopilot": _job(self.connect(via), "/v1/operator/autopilot/health")})
         crew.ask("cluster", {"catalog": _job(self.connect(via), "/v1/catalog/nodes", consistent="")})
         crew.ask("cluster", {"checks": _job(self.connect(via), "/v1/health/state/any", consistent="")})
+        crew.ask("cluster", {"services": _job(self.connect(via), "/v1/catalog/services")})
         if _encrypted(readings):
             crew.ask("cluster", {"keyring": _job(self.connect(via), "/v1/operator/keyring")})
         for name, last in _unsettled(readings).items():

@@ -57,13 +57,15 @@ class Rule:
 
 @dataclass
 class Verdict:
-    """All rules, and what they amount to. `serving` is whether there is a leader and a key can be written."""
+    """All rules, and what they amount to. `serving` is whether there is a leader and a key can be written. `services` are
+    the names in the catalog."""
 
     level: str
     serving: bool
     rules: list[Rule]
     leader: dict[str, str | None] | None
     nodes: list[Json]
+    services: list[str] = field(default_factory=list)
 
 
 class Findings:
@@ -191,7 +193,9 @@ def judge(expected: t.Sequence[Expected], readings: Readings, limits: Limits) ->
     serving = led and (write.ok is True or (_left_out(case, "write") is not None and _proven(case)))
     address = case.leader_address() if led else None
     leader = {"name": case.name_at(address), "address": address} if address else None
-    return Verdict(_level(case, rules, led, serving), serving, rules, leader, _nodes(case))
+    services = readings.of_cluster("services")
+    names = sorted(services.data) if services.good and isinstance(services.data, dict) else []
+    return Verdict(_level(case, rules, led, serving), serving, rules, leader, _nodes(case), names)
 
 
 def skipped(rules: t.Iterable[Rule], expected: t.Sequence[Expected], limits: Limits) -> list[str]:

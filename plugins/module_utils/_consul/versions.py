@@ -60,11 +60,21 @@ def _renamed(old: str, new: str, release: Version) -> tuple[Key, Key]:
 
 
 OPTIONS: dict[str, tuple[Key, ...]] = {
+    "acl_agent_token": (Key("acl.tokens.agent"),),
+    "acl_default_policy": (Key("acl.default_policy"),),
+    # Until DNS had a token of its own, it took the one of everybody who has none.
+    "acl_dns_token": _renamed("acl.tokens.default", "acl.tokens.dns", (1, 17, 0)),
+    "acl_enabled": (Key("acl.enabled"),),
+    "acl_management_token": _renamed("acl.tokens.master", "acl.tokens.initial_management", (1, 11, 0)),
     "addresses": (Key("addresses"),),
     "advertise_addr": (Key("advertise_addr"),),
+    "auto_encrypt_allow_tls": (Key("auto_encrypt.allow_tls"),),
+    "auto_encrypt_tls": (Key("auto_encrypt.tls"),),
     "bind_addr": (Key("bind_addr"),),
     "bootstrap": (Key("bootstrap"),),
     "bootstrap_expect": (Key("bootstrap_expect"),),
+    "ca_file": _renamed("ca_file", "tls.defaults.ca_file", (1, 12, 0)),
+    "cert_file": _renamed("cert_file", "tls.defaults.cert_file", (1, 12, 0)),
     "client_addr": (Key("client_addr"),),
     "data_dir": (Key("data_dir"),),
     "datacenter": (Key("datacenter"),),
@@ -74,6 +84,9 @@ OPTIONS: dict[str, tuple[Key, ...]] = {
     "enable_local_script_checks": (Key("enable_local_script_checks"),),
     "enable_syslog": (Key("enable_syslog"),),
     "encrypt": (Key("encrypt"),),
+    "encrypt_verify_incoming": (Key("encrypt_verify_incoming"),),
+    "encrypt_verify_outgoing": (Key("encrypt_verify_outgoing"),),
+    "key_file": _renamed("key_file", "tls.defaults.key_file", (1, 12, 0)),
     "leave_on_terminate": (Key("leave_on_terminate"),),
     "log_level": (Key("log_level"),),
     "min_quorum": (Key("autopilot.min_quorum"),),
@@ -92,12 +105,16 @@ OPTIONS: dict[str, tuple[Key, ...]] = {
     "server": (Key("server"),),
     "skip_leave_on_interrupt": (Key("skip_leave_on_interrupt"),),
     "ui": _renamed("ui", "ui_config.enabled", (1, 9, 0)),
+    "verify_incoming": _renamed("verify_incoming_rpc", "tls.internal_rpc.verify_incoming", (1, 12, 0)),
+    "verify_outgoing": _renamed("verify_outgoing", "tls.defaults.verify_outgoing", (1, 12, 0)),
+    "verify_server_hostname": _renamed("verify_server_hostname", "tls.internal_rpc.verify_server_hostname", (1, 12, 0)),
 }
-"""Each typed option and where it is written. An option without a key for a release cannot be had with it."""
+"""Each typed option, and what `security` makes of some, and where it is written. An option without a key for a release
+cannot be had with it."""
 
 KEYS: tuple[Key, ...] = (
     Key("acl.tokens.agent_recovery", since=(1, 11, 0)),
-    Key("acl.tokens.dns", since=(1, 13, 0)),
+    Key("acl.tokens.dns", since=(1, 17, 0)),
     Key("acl.tokens.initial_management", since=(1, 11, 0)),
     Key("auto_reload_config", since=(1, 10, 0)),
     Key("limits.request_limits", since=(1, 14, 0)),
@@ -117,6 +134,7 @@ RELOADABLE: frozenset[str] = frozenset(
     {
         "acl.tokens.agent",
         "acl.tokens.default",
+        "acl.tokens.dns",
         "acl.tokens.replication",
         "checks",
         "discard_check_output",

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 
@@ -62,6 +63,11 @@ class Folder:
             os.replace(staged, self._file(name))
         except OSError as exc:
             raise FolderError(f"{self._file(name)} cannot be written ({exc.strerror}). Make room or make it writable, or give another config_dir.") from exc
+
+    def drop(self, name: str) -> None:
+        """Remove the file, if it is there."""
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(self._file(name))
 
     def well_owned(self, *names: str) -> bool:
         """Whether the folder and the files have the owner and the modes that they should have."""

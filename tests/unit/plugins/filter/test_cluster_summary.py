@@ -18,7 +18,7 @@ HEALTH = {
 
 
 def test_the_table_and_how_to_ask() -> None:
-    lines = cluster_summary(HEALTH, {"consul": [], "web": ["a"]}, [{"name": "node1", "http": "http://127.0.0.1:8500", "dns": "127.0.0.1:8600"}])
+    lines = cluster_summary({**HEALTH, "services": ["consul", "web"]}, [{"name": "node1", "http": "http://127.0.0.1:8500", "dns": "127.0.0.1:8600"}])
     assert lines == [
         "node   role    address      state  HTTP",
         "node1  server  172.30.0.11  alive  http://127.0.0.1:8500",
@@ -33,9 +33,17 @@ def test_the_table_and_how_to_ask() -> None:
 
 
 def test_nothing_known_is_no_failure() -> None:
-    assert cluster_summary({"verdict": "unknown", "nodes": [], "leader": None}, {}, []) == [
+    assert cluster_summary({"verdict": "unknown", "nodes": [], "leader": None}, []) == [
         "node  role  address  state  HTTP",
         "verdict      unknown",
         "leader       None",
         "services     none yet",
+    ]
+
+
+def test_where_tokens_are_needed_it_says_which() -> None:
+    lines = cluster_summary(HEALTH, [{"name": "node1", "http": "http://127.0.0.1:8500"}], "secrets/dc1/tokens/health")
+    assert lines[-2:] == [
+        'ask by HTTP  curl -H "X-Consul-Token: $(cat secrets/dc1/tokens/health)" http://127.0.0.1:8500/v1/catalog/service/consul',
+        "log in with  secrets/dc1/tokens/health",
     ]
