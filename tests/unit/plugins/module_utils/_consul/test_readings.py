@@ -122,7 +122,7 @@ def test_calls_that_need_a_leader_do_not_add_up() -> None:
     """Without a leader each takes 7 s, so they are all open at the same time."""
     with Cluster("healthy", s1={"delay": 0.3}) as cluster:
         assert cluster.read().cluster["checks"].good
-    assert cluster.agents["s1"].peak == len({"raft", "autopilot", "catalog", "checks", "write"})
+    assert cluster.agents["s1"].peak == len({"raft", "autopilot", "catalog", "checks", "services", "write"})
 
 
 def test_nobody_answers() -> None:
