@@ -21,6 +21,7 @@ from testinfra.host import Host
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
+SECRETS = PROJECT / ".cache" / "molecule" / "default" / "secrets"
 ADDRESS = "10.213.0.11"
 PYTHON = "/opt/discovery.consul/bin/python"
 SSH = ["-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
@@ -45,6 +46,10 @@ NODES = [
 SERVERS = [node for node in NODES if node.server]
 
 
+def secret(token: str) -> str:
+    return (SECRETS / "tokens" / token).read_text().strip()
+
+
 class Machine:
     """The host of the containers."""
 
@@ -60,13 +65,28 @@ class Machine:
     def python(self, code: str) -> str:
         return self.run(f"{PYTHON} -c {shlex.quote(code)}")
 
-    def text(self, path: str, offset: int = 0) -> str:
-        """What a node's HTTP interface answers."""
+    def ask(self, path: str, offset: int = 0, token: str = "", method: str = "GET", data: str = "") -> tuple[int, str]:
+        """Status and body of what a node's HTTP interface answers."""
         url = f"http://127.0.0.1:{8500 + offset}{path}"
-        return self.python(f"import urllib.request; print(urllib.request.urlopen('{url}', timeout=10).read().decode())")
+        code = (
+            "import json, urllib.error, urllib.request\n"
+            f"request = urllib.request.Request({url!r}, {data.encode()!r} or None, {{'X-Consul-Token': {token!r}}}, method={method!r})\n"
+            "try: answer = urllib.request.urlopen(request, timeout=10)\n"
+            "except urllib.error.HTTPError as error: answer = error\n"
+            "print(json.dumps([answer.status, answer.read().decode()]))"
+        )
+        status, body = json.loads(self.python(code))
+        return status, body
 
     def api(self, path: str, offset: int = 0) -> t.Any:
-        return json.loads(self.text(path, offset))
+        """What a node answers who may do everything."""
+        status, body = self.ask(path, offset, secret("management"))
+        assert status == 200, f"{path}: {status} {body}"
+        return json.loads(body)
+
+    def consul(self, node: str, arguments: str) -> str:
+        """What the program prints in a node's container, for one who may do everything."""
+        return self.run(f"docker exec --env CONSUL_HTTP_TOKEN={secret('management')} {node} consul {arguments}").strip()
 
     def until(self, what: str, check: t.Callable[[], t.Any], seconds: float = 20) -> None:
         """Wait until `check` holds."""

@@ -43,8 +43,8 @@ def test_the_three_servers_are_voters(machine: Machine) -> None:
 
 
 def test_a_key_written_through_node4_is_read_through_node1(machine: Machine) -> None:
-    machine.run("docker exec node4 consul kv put molecule/key written-through-node4")
-    assert machine.run("docker exec node1 consul kv get molecule/key").strip() == "written-through-node4"
+    machine.consul("node4", "kv put molecule/key written-through-node4")
+    assert machine.consul("node1", "kv get molecule/key") == "written-through-node4"
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
@@ -80,7 +80,8 @@ def test_the_agents_run_without_rights(machine: Machine) -> None:
             ["no-new-privileges"],
             "unless-stopped",
         )
-    assert {machine.run(f"stat -c %a /etc/discovery.consul/{node.name}/consul.json").strip() for node in NODES} == {"600"}
+    modes = machine.run("find /etc/discovery.consul -mindepth 1 -printf '%y %m\\n'").split("\n")
+    assert set(modes) == {"d 700", "f 600", ""}
 
 
 def test_a_container_is_registered_when_it_starts_and_removed_when_it_ends(machine: Machine) -> None:
@@ -130,7 +131,7 @@ def test_a_change_that_stops_servers_goes_one_at_a_time_leader_last(machine: Mac
     assert changes(output) == {node.name: 1 for node in NODES}
     order = sorted((one.name for one in SERVERS), key=lambda name: started[name])
     assert order[-1] == next(node.name for node in SERVERS if node.address == leader)
-    assert machine.run("docker exec node1 consul kv get molecule/key").strip() == "written-through-node4"
+    assert machine.consul("node1", "kv get molecule/key") == "written-through-node4"
 
 
 def test_data_and_identities_survive_the_loss_of_all_containers(machine: Machine, play: Play) -> None:
@@ -141,7 +142,7 @@ def test_data_and_identities_survive_the_loss_of_all_containers(machine: Machine
     machine.run("docker rm --force node1 node2 node3 node4 registrator")
     play("site.yml")
     assert identities() == before
-    assert machine.run("docker exec node2 consul kv get molecule/key").strip() == "written-through-node4"
+    assert machine.consul("node2", "kv get molecule/key") == "written-through-node4"
 
 
 def test_an_interrupted_change_is_ended_by_the_next_run(machine: Machine, play: Play, interrupted: t.Callable[..., None]) -> None:
@@ -156,12 +157,15 @@ def test_an_interrupted_change_is_ended_by_the_next_run(machine: Machine, play: 
     )
     play("site.yml")
     assert set(changes(play("site.yml", "--check")).values()) == {0}
-    assert machine.run("docker exec node1 consul kv get molecule/key").strip() == "written-through-node4"
+    assert machine.consul("node1", "kv get molecule/key") == "written-through-node4"
 
 
 BAD_INPUT = [
     ('{"consul_agent_bootstrap": true}', "bootstrap and bootstrap_expect contradict each other"),
     ('{"consul_agent_encrypt": "c2hvcnQ="}', "encrypt holds 5 bytes; a gossip key has 32"),
+    ('{"consul_agent_encrypt": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}', "It has another gossip key, which Consul would keep"),
+    ('{"consul_agent_acl_management_token": "00000000-1111-2222-3333-444444444444"}', "It has another management token, which Consul would keep"),
+    ('{"consul_agent_security": "none"}', "It has a gossip key, and goes on to encrypt"),
     ('{"consul_agent_extra_config": {"nonsense": 1}}', "refuses the configuration"),
     ('{"consul_agent_image": "nowhere.invalid/consul:1", "consul_agent_image_fallback": ""}', "cannot be pulled"),
     ('{"consul_agent_ipv4_address": "10.9.9.9"}', "is not in the network consul"),

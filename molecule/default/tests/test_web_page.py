@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
 import typing as t
 
 import pytest
-from conftest import ADDRESS, NODES, SSH
+from conftest import ADDRESS, NODES, SSH, secret
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -38,14 +39,22 @@ def page() -> t.Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> t.Iterator[webdriver.Chrome]:
+def browser(page: str) -> t.Iterator[webdriver.Chrome]:
     options = webdriver.ChromeOptions()
     for option in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--window-size=1600,1200"):
         options.add_argument(option)
     options.binary_location = "/usr/bin/chromium"
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    log_in(driver, page)
     yield driver
     driver.quit()
+
+
+def log_in(browser: webdriver.Chrome, page: str) -> None:
+    """As the page's own dialogue keeps it."""
+    browser.get(f"{page}/ui/")
+    token = json.dumps({"AccessorID": "", "SecretID": secret("health"), "Namespace": "default"})
+    browser.execute_script("window.localStorage.setItem('consul:token', arguments[0])", token)
 
 
 def shows(browser: webdriver.Chrome, address: str, words: list[str]) -> None:
