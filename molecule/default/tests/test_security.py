@@ -52,13 +52,12 @@ class Stranger:
         return t.cast(str, self.machine.host.run(command).stderr)
 
     def remove(self) -> None:
-        self.machine.host.run(f"docker rm --force --volumes {STRANGER}")
+        self.machine.host.run(f"docker rm --force --volumes {STRANGER}; rm -rf /tmp/stranger; mkdir -p /tmp/stranger")
         self.machine.host.run(f"docker exec --env CONSUL_HTTP_TOKEN={secret('management')} node1 consul force-leave -prune {STRANGER}")
 
 
 @pytest.fixture
 def stranger(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[Stranger]:
-    machine.run("mkdir -p /tmp/stranger")
     one = Stranger(machine)
     one.remove()
     yield one
@@ -102,7 +101,7 @@ def test_with_the_gossip_key_alone_nothing_is_read_or_written(machine: Machine, 
         hand_over(machine, tmp_path, authority)
     stranger.start(encrypt=gossip_key(), **(TLS if authority else {}))
     machine.until("the nodes see it", lambda: seen(machine) == 1)
-    for arguments in ("kv get molecule/key", "kv put molecule/stranger was-here", "catalog nodes", "acl token list"):
+    for arguments in ("kv get molecule/key", "kv put molecule/stranger was-here", "catalog nodes", "kv get -recurse"):
         assert re.search("rpc error|No known Consul servers|EOF|500", stranger.says(arguments)), arguments
     assert STRANGER not in {node["Node"] for node in machine.api("/v1/catalog/nodes") if node["Node"] != STRANGER or node["Meta"]}
     assert machine.ask("/v1/kv/molecule/stranger", token=secret("management"))[0] == 404
@@ -132,13 +131,18 @@ def test_a_clients_certificate_makes_no_server(machine: Machine, stranger: Stran
         ("GET", "/v1/agent/self", ""),
         ("GET", "/v1/acl/tokens", ""),
         ("GET", "/v1/operator/raft/configuration", ""),
-        ("GET", "/v1/operator/keyring", ""),
         ("GET", "/v1/snapshot", ""),
     ],
 )
 def test_without_a_token_nothing_is_read_written_or_registered(machine: Machine, node: Node, method: str, path: str, data: str) -> None:
     status, body = machine.ask(path, node.offset, method=method, data=data)
     assert status == 403 or "Permission denied" in body, (status, body)
+
+
+def test_without_a_token_nobody_reads_the_gossip_key(machine: Machine) -> None:
+    status, body = machine.ask("/v1/operator/keyring")
+    assert status in (403, 500)
+    assert "denied" in body
 
 
 def test_without_a_token_no_key_is_listed_and_no_more_of_the_catalog_than_dns_tells(machine: Machine) -> None:
@@ -167,7 +171,7 @@ def test_the_health_checks_token_writes_its_own_keys_only(machine: Machine) -> N
     assert machine.ask("/v1/kv/_health/molecule", token=token, method="PUT", data="x")[0] == 200
     assert machine.ask("/v1/kv/_health/molecule", token=token, method="DELETE")[0] == 200
     for method, path in (("PUT", "/v1/kv/molecule/key"), ("PUT", "/v1/agent/service/register"), ("GET", "/v1/acl/tokens")):
-        assert machine.ask(path, token=token, method=method, data="{}" if method == "PUT" else "")[0] == 403, path
+        assert machine.ask(path, token=token, method=method, data='{"Name": "x"}' if method == "PUT" else "")[0] == 403, path
 
 
 def test_an_agents_token_is_good_for_its_own_node_only(machine: Machine) -> None:
