@@ -67,11 +67,12 @@ class _Adapter(HTTPAdapter):
     """Takes back what was given up, and expects another name in the server's certificate where it is told one."""
 
     def __init__(self, server_name: str = "") -> None:
-        self._name = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+        expected = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+        self._settings: t.Dict[str, t.Any] = {"socket_options": SOCKET_OPTIONS, **expected}
         super().__init__()
 
     def init_poolmanager(self, *arguments: t.Any, **settings: t.Any) -> None:
-        super().init_poolmanager(*arguments, socket_options=SOCKET_OPTIONS, **self._name, **settings)
+        super().init_poolmanager(*arguments, **self._settings, **settings)
 
 
 def _reason(error: BaseException) -> str:
