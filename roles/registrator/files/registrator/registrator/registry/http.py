@@ -72,7 +72,7 @@ class _Adapter(HTTPAdapter):
         super().__init__()
 
     def init_poolmanager(self, *arguments: t.Any, **settings: t.Any) -> None:
-        super().init_poolmanager(*arguments, **self._settings, **settings)
+        super().init_poolmanager(*arguments, **{**settings, **self._settings})
 
 
 def _reason(error: BaseException) -> str:
