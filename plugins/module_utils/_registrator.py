@@ -8,23 +8,20 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import Container
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, Result
-from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.fields import RECREATE
 from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
-from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, START, WRITE, Difference, Plan
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, REMOVE, START, WRITE, Difference, Plan, Plans
 from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, MADE_LABEL, ContainerSpec, numeric_user
+from ansible_collections.discovery.consul.plugins.module_utils._registrator_proxy import EngineProxy, Part
 
 Json = t.Dict[str, t.Any]
-
-SOCKET_TARGET = "/tmp/docker.sock"
-"""Where the original looks for the engine, and so every compatible image."""
 
 TOKEN_FILE = "token"
 TOKEN_DIR = "/run/registrator"
@@ -77,66 +74,72 @@ def problems(options: Json) -> list[str]:
 
 
 class Registrator:
-    """One Registrator on one engine. `options` are the module's, by name."""
+    """One Registrator on one engine, with its proxy. `options` are the module's, by name."""
 
     def __init__(self, engine: Engine, options: Json) -> None:
         self.engine = engine
         self.options = options
         self.name: str = options["container_name"]
         self.folder = Folder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", *numeric_user(options["user"]))
+        self.proxy = EngineProxy(engine, options)
 
     def converge(self, check_mode: bool) -> Result:
-        """Bring the container to the wanted state, or say in check mode what that would take."""
+        """Bring the containers to the wanted state, or say in check mode what that would take."""
         if self.options["state"] == ABSENT:
             return self._converge_absent(check_mode)
         found = problems(self.options)
         if found:
             raise FlagError(f"Registrator {self.name}: {' '.join(found)}")
-        recovered = self._steps().recover_unfinished(check_mode)
-        image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
-        if image is None:
-            return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True)
-        wanted = self._container(image).as_container()
-        plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image) + self._token_differences()
-        result = Result(plan, changed=bool(plan.differences) or recovered)
+        recovered = [steps.recover_unfinished(check_mode) for steps in (self.proxy.steps(), self._steps())]
+        parts = [self.proxy.part(may_pull=not check_mode), self._part(may_pull=not check_mode)]
+        if not self.proxy.is_wanted:
+            parts.reverse()  # a proxy goes when nobody asks it any more
+        plan = Plans.of(*(part.plan for part in parts))
+        result = Result(plan, changed=bool(plan.differences) or any(recovered))
         if plan.disruptive and not self.options["allow_disruption"]:
-            result.pending, result.changed = True, check_mode or recovered
-        elif plan.differences and not check_mode:
-            self._apply(plan, wanted)
+            result.pending, result.changed = True, check_mode or any(recovered)
+        elif not check_mode:
+            for part in parts:
+                if part.plan.differences:
+                    part.apply()
         return result
 
     def _converge_absent(self, check_mode: bool) -> Result:
-        plan = converge.plan_removal(self.engine, self.name)
-        if self.folder.exists():
-            plan += [Difference("config_dir", self.folder.path, None, "remove")]
+        plan = Plans.of(converge.plan_removal(self.engine, self.name), self.proxy.plan_removal(), self._plan_folder_removal())
         if plan.differences and not check_mode:
             self._steps().remove_all()
+            self.proxy.remove()
             self.folder.remove()
         return Result(plan, changed=bool(plan.differences))
+
+    def _plan_folder_removal(self) -> Plan:
+        return Plan((Difference("config_dir", self.folder.path, None, REMOVE),) if self.folder.exists() else ())
+
+    def _part(self, may_pull: bool) -> Part:
+        image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull)
+        if image is None:
+            return Part(Plan((Difference("image", None, self.options["image"], CREATE),)), lambda: None)
+        wanted = self._container(image).as_container()
+        plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image) + self._token_differences()
+        return Part(plan, lambda: self._apply(plan, wanted))
 
     def _container(self, image: Json) -> ContainerSpec:
         o = self.options
         token = [(self.folder.path, TOKEN_DIR, True)] if o["token"] else []
+        token_file = {"CONSUL_HTTP_TOKEN_FILE": f"{TOKEN_DIR}/{TOKEN_FILE}"} if o["token"] else {}
+        access = self.proxy.access()
         return ContainerSpec.from_options(
             o,
             image=image["Name"],
             entrypoint=(image.get("Config") or {}).get("Entrypoint") or [],
             command=flags(o),
             network=HOST if not o["hostname"] else "bridge",
-            mounts=[(o["docker_socket"], SOCKET_TARGET, True), *token],
-            environment={**o["environment"], **({"CONSUL_HTTP_TOKEN_FILE": f"{TOKEN_DIR}/{TOKEN_FILE}"} if o["token"] else {})},
+            mounts=[*access["mounts"], *token],
+            environment={**access["environment"], **o["environment"], **token_file},
             labels={**o["labels"], MADE_LABEL: "container", "discovery.consul.role": "registrator"},
             hostname=o["hostname"],
-            groups=[str(self._socket_group())],
+            groups=access["groups"],
         )
-
-    def _socket_group(self) -> int:
-        try:
-            return os.stat(self.options["docker_socket"]).st_gid
-        except OSError as exc:
-            raise EngineError(
-                f"The engine's socket {self.options['docker_socket']} is not there ({exc.strerror}). Start the engine, or give its docker_socket."
-            ) from exc
 
     def _token_differences(self) -> list[Difference]:
         if self.options["token"] and self.folder.text(TOKEN_FILE) != self.options["token"]:
@@ -152,7 +155,8 @@ class Registrator:
         converge.apply(self._steps(), plan, wanted, self.options["state"])
 
     def _steps(self) -> Container:
-        return Container(self.engine, self.name, self._why_not_ready, stop_timeout=self.options["stop_timeout"], ready_timeout=self.options["ready_timeout"])
+        o = self.options
+        return Container(self.engine, self.name, self._why_not_ready, self.proxy.undo, stop_timeout=o["stop_timeout"], ready_timeout=o["ready_timeout"])
 
     def _why_not_ready(self, live: Json) -> str | None:
         del live

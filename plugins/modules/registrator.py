@@ -15,7 +15,8 @@ author:
 description:
   - Runs a Registrator on a Docker host - the collection's own, or any image that takes the original's command line.
   - Registrator registers each container's published ports as services, and removes them when the container ends.
-  - Compares field by field and replaces the container only when that is needed; one that does not come up is put back.
+  - Between it and the engine stands a proxy that lets only reads pass, see O(engine_access).
+  - Compares field by field and replaces a container only when that is needed; one that does not come up is put back.
 extends_documentation_fragment:
   - discovery.consul.container
 options:
@@ -132,11 +133,25 @@ options:
       - Name that goes into the ids of services. It must stay the same. The host's own when it is not given.
     type: str
   docker_socket:
-    description: The engine's socket on the Docker host, which Registrator reads containers and events from.
+    description: The engine's socket on the Docker host, which containers and events are read from.
     type: path
     default: /var/run/docker.sock
+  engine_access:
+    description:
+      - V(proxy) - Registrator reaches the engine through a second container, C(NAME-proxy), that lets only reads of
+        containers, events and the version pass. Whoever breaks into Registrator can then read, the environment of
+        containers included, but change nothing.
+      - V(socket) - it gets O(docker_socket) itself, with which one is root on the host, and the proxy is removed.
+      - Options of the container, like O(memory) and O(user), hold for both containers.
+    type: str
+    choices: [proxy, socket]
+    default: proxy
+  proxy_image:
+    description:
+      - Image of the proxy. Only the collection's own image has one inside. O(image) when it is not given.
+    type: str
   user:
-    description: Numeric user and group that the program runs as. The socket's group is added.
+    description: Numeric user and group that the program runs as. The socket's group is added for who uses that.
     type: str
     default: "65534:65534"
 """
@@ -186,6 +201,7 @@ ARGUMENTS = {
     "container_name": {"type": "str", "default": "registrator"},
     "deregister": {"type": "str", "choices": ["always", "on-success"], "default": "always"},
     "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
+    "engine_access": {"type": "str", "choices": ["proxy", "socket"], "default": "proxy"},
     "explicit": {"type": "bool", "default": False},
     "extra_flags": {"type": "list", "elements": "str", "default": []},
     "health_checks": {"type": "bool"},
@@ -199,6 +215,7 @@ ARGUMENTS = {
     "on_container_stop": {"type": "str", "choices": ["wait", "maintenance", "deregister"]},
     "on_exit": {"type": "str", "choices": ["keep", "maintenance", "deregister"]},
     "opt_in": {"type": "bool"},
+    "proxy_image": {"type": "str"},
     "registry": {"type": "str", "default": "consul://127.0.0.1:8500"},
     "resync": {"type": "int", "default": 0},
     "retry_attempts": {"type": "int", "default": -1},

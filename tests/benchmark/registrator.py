@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Measure a Registrator: how soon a container is visible, how many are lost, what it costs to keep many.
 
-    registrator.py --consul-binary FILE --image IMAGE [--engine URL] [--skip real|simulated] [-- COMMAND [ARG ...]]
+    registrator.py --consul-binary FILE --image IMAGE [--engine URL] [--only PART] [-- COMMAND [ARG ...]]
 
 COMMAND is started as ``COMMAND ARG... -ip 127.0.0.1 URI`` with DOCKER_HOST set; by default it is the one of this
-collection. IMAGE is on the engine and has /bin/sleep. Printed is one JSON object with two parts:
+collection. IMAGE is on the engine and has /bin/sleep. Printed is one JSON object; ``original`` holds what was measured of
+gliderlabs/registrator v7.4.0 in another run, so only orders of magnitude compare. The parts:
 
 real        a real engine and a real Consul agent of development mode:
             start_ms, stop_ms       from the engine's own event time to the agent's first answer that shows it (50 containers)
             burst_*                 200 containers started at once, then removed at once
+proxied     the same through the read-only proxy of this collection, as its role does by default
 simulated   a real Consul agent and an engine of a thousand containers that is a small server in this process:
             held_*                  resident memory, share of a core, and writes to the agent in a quiet half minute
             churn_growth_mib        resident memory after 10,000 start and stop events, compared with after 2,000
@@ -21,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import contextlib
 import json
 import os
 import pathlib
@@ -41,7 +44,16 @@ sys.path.insert(0, str(HERE.parent / "integration/registrator"))
 
 from consul_agent import ConsulAgent  # noqa: E402 - its folder is known only now
 
+PARTS = ("real", "proxied", "simulated")
 SINGLES, BURST, HELD, EVENTS, WARM_UP = 50, 200, 1000, 10_000, 2_000
+ORIGINAL = {
+    "what": "gliderlabs/registrator v7.4.0, -ip 127.0.0.1, Docker 20.10, Consul 1.8.7, two cores; 10 single containers, then 50 at once",
+    "start_ms": {"median": 6.1},
+    "burst": 50,
+    "burst_missing": 5,
+    "burst_stale": 11,
+    "rss_mib": 12,
+}
 QUIET_S, LIMIT_S, POLL_S = 30.0, 30.0, 0.002
 
 
@@ -65,6 +77,19 @@ class Process:
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(20)
+
+
+@contextlib.contextmanager
+def proxied(engine_url: str, folder: pathlib.Path) -> t.Iterator[str]:
+    """Run the read-only proxy in front of an engine; give its URL."""
+    path = folder / "proxy.sock"
+    command = [sys.executable, "-m", "registrator.proxy", str(path), engine_url.partition("://")[2]]
+    process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(BUILD_CONTEXT)}, stderr=subprocess.DEVNULL)
+    try:
+        yield f"unix://{path}"
+    finally:
+        process.terminate()
+        process.wait(20)
 
 
 def names(agent: ConsulAgent) -> t.Set[str]:
@@ -91,7 +116,8 @@ def summary(values: t.Sequence[float]) -> t.Dict[str, float]:
     return {"median": round(statistics.median(values), 1), "largest": round(max(values), 1)}
 
 
-def real(command: t.Sequence[str], engine_url: str, image: str, agent: ConsulAgent, log: t.IO[str]) -> t.Dict[str, t.Any]:
+def real(command: t.Sequence[str], engine_url: str, access_url: str, image: str, agent: ConsulAgent, log: t.IO[str]) -> t.Dict[str, t.Any]:
+    """Measure a Registrator that reaches the engine by ``access_url``."""
     import docker
 
     engine = docker.DockerClient(engine_url, timeout=120)
@@ -102,7 +128,7 @@ def real(command: t.Sequence[str], engine_url: str, image: str, agent: ConsulAge
         settings = {"ports": {"80/tcp": None}, "labels": {"SERVICE_NAME": name}, "stop_signal": "SIGKILL"}
         return engine.containers.create(image, entrypoint=["/bin/sleep"], command=["900"], name=name, **settings)
 
-    registrator = Process(command, engine_url, agent.uri, log)
+    registrator = Process(command, access_url, agent.uri, log)
     try:
         figures = singles(engine, agent, create)
         figures.update(burst(agent, [create(SINGLES + number) for number in range(BURST)]))
@@ -182,29 +208,31 @@ def churn(engine: SimulatedEngine, first: int, last: int) -> None:
         time.sleep(0.002)
 
 
+def measured(part: str, command: t.Sequence[str], arguments: argparse.Namespace, agent: ConsulAgent, log: t.IO[str]) -> t.Dict[str, t.Any]:
+    if part == "real":
+        return real(command, arguments.engine, arguments.engine, arguments.image, agent, log)
+    if part == "proxied":
+        with proxied(arguments.engine, agent.folder) as url:
+            return real(command, arguments.engine, url, arguments.image, agent, log)
+    return simulated(command, agent, agent.folder, log)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--consul-binary", required=True)
     parser.add_argument("--image", default="")
     parser.add_argument("--engine", default=os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
-    parser.add_argument("--skip", choices=["real", "simulated"])
+    parser.add_argument("--only", choices=PARTS)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     arguments = parser.parse_args()
     command = arguments.command[1:] if arguments.command[:1] == ["--"] else arguments.command
     command = command or [sys.executable, "-m", "registrator"]
-    figures: t.Dict[str, t.Any] = {}
-    with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        log = (folder / "registrator.log").open("w")
-        for part in ("real", "simulated"):
-            if arguments.skip == part:
-                continue
-            agent = ConsulAgent(arguments.consul_binary, folder)
+    figures: t.Dict[str, t.Any] = {"original": ORIGINAL}
+    with tempfile.TemporaryDirectory() as name, open(pathlib.Path(name) / "registrator.log", "w") as log:
+        for part in PARTS if arguments.only is None else (arguments.only,):
+            agent = ConsulAgent(arguments.consul_binary, pathlib.Path(name))
             try:
-                if part == "real":
-                    figures[part] = real(command, arguments.engine, arguments.image, agent, log)
-                else:
-                    figures[part] = simulated(command, agent, folder, log)
+                figures[part] = measured(part, command, arguments, agent, log)
             finally:
                 agent.stop()
     print(json.dumps(figures, indent=2))

@@ -73,6 +73,22 @@ class Plan:
         return {"actions": self.actions, "differences": [difference.as_dict() for difference in self.differences]}
 
 
+@dataclass(frozen=True)
+class Plans(Plan):
+    """The plans of several containers that are converged together, as one."""
+
+    parts: tuple[Plan, ...] = field(default=())
+
+    @classmethod
+    def of(cls, *parts: Plan) -> Plans:
+        return cls(tuple(difference for part in parts for difference in part.differences), parts)
+
+    @property
+    def actions(self) -> list[str]:
+        """What is to be done to any of them, each named once."""
+        return list(dict.fromkeys(action for part in self.parts for action in part.actions))
+
+
 def compare(wanted: Json, live: Json, wanted_image_id: str, live_image: Json | None) -> list[Difference]:
     """Every field in which `live` is not as `wanted`.
 

@@ -81,10 +81,11 @@ def registrator(proxy: SocketProxy, tmp_path: pathlib.Path) -> t.Iterator[t.Call
     """Start Registrators; they see only containers that ``run`` started, since the engine may have others."""
     started: t.List[Registrator] = []
 
-    def start(*words: str, wait: bool = True, **settings: str) -> Registrator:
+    def start(*words: str, wait: bool = True, opt_in: bool = True, **settings: str) -> Registrator:
         log = tmp_path / f"registrator-{len(started)}.log"
         log.touch()
-        started.append(Registrator(proxy, log, ["-opt-in", "-ip", "127.0.0.1", *words], **settings))
+        own = ["-opt-in"] if opt_in else []
+        started.append(Registrator(proxy, log, [*own, "-ip", "127.0.0.1", *words], **settings))
         if wait:
             started[-1].wait_until_ready()
         return started[-1]

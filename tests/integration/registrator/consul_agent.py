@@ -47,6 +47,12 @@ class ConsulAgent:
         self.process.terminate()
         self.process.wait(20)
 
+    def listen_on(self, path: pathlib.Path) -> None:
+        """Be restarted to answer on a socket file, too."""
+        self.stop()
+        self.config["addresses"] = {"http": f"unix://{path} 127.0.0.1"}
+        self.start()
+
     def get(self, path: str) -> t.Any:
         return json.loads(self._request("GET", path))
 

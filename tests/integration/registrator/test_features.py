@@ -135,10 +135,8 @@ def test_json_lines(agent: t.Any, registrator: t.Any) -> None:
 
 
 def test_consul_over_a_socket_file(tmp_path: pathlib.Path, agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
-    agent.stop()
     path = tmp_path / "consul.sock"
-    agent.config["addresses"] = {"http": f"unix://{path} 127.0.0.1"}
-    agent.start()
+    agent.listen_on(path)
     registrator(f"consul-unix://{path}")
     containers.run("web")
     service_id(agent, containers)

@@ -84,6 +84,29 @@ def etcd(tmp_path: pathlib.Path) -> t.Iterator[Etcd]:
     etcd.process.wait()
 
 
+def test_consuls_key_value_store_over_a_socket_file(tmp_path: pathlib.Path, agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
+    path = tmp_path / "consul.sock"
+    agent.listen_on(path)
+    registrator(f"consulkv-unix://{path}:/pre/fix")
+    web = containers.run("web")
+    key = f"pre/fix/{containers.prefix}-web/{HOST}:{containers.prefix}-web:80"
+    wait_until(lambda: agent.get("/v1/kv/?keys=true") == [key])
+    assert base64.b64decode(agent.get(f"/v1/kv/{key}")[0]["Value"]).decode() == endpoint(web)
+    agent.stop()
+    agent.start()
+    wait_until(lambda: agent.get("/v1/kv/?keys=true") == [key], 5)
+    web.kill()
+    wait_until(lambda: is_gone(agent, key), 5)
+
+
+def is_gone(agent: t.Any, key: str) -> bool:
+    try:
+        agent.get(f"/v1/kv/{key}")
+    except urllib.error.HTTPError as error:
+        return error.code == 404
+    return False
+
+
 def test_consuls_key_value_store(agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
     def pairs() -> t.Dict[str, str]:
         try:

@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import pathlib
 import typing as t
 
 import pytest
 from ansible_collections.discovery.consul.plugins.module_utils import _registrator
+from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
+from ansible_collections.discovery.consul.plugins.module_utils._docker.fields import RECREATE
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, Difference, Plan, Plans
 from ansible_collections.discovery.consul.plugins.modules import registrator
 
 DEFAULTS: dict[str, t.Any] = {name: argument.get("default") for name, argument in registrator.ARGUMENTS.items()}
@@ -67,3 +71,26 @@ def test_contradictions_are_sentences(change: dict[str, t.Any], words: str) -> N
 
 def test_an_image_of_the_originals_kind_gets_only_flags_that_it_knows() -> None:
     assert _registrator.flags(DEFAULTS) == ["-deregister=always", "-retry-attempts=-1", "-retry-interval=2000", "consul://127.0.0.1:8500"]
+
+
+def test_the_engines_socket_goes_to_the_proxy_or_to_registrator_never_to_both(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "docker.sock").touch()
+    options = {**DEFAULTS, "docker_socket": str(tmp_path / "docker.sock")}
+    image = {"Name": "registrator:1"}
+
+    def mounted(access: str) -> list[tuple[set[str], list[str]]]:
+        one = _registrator.Registrator(Engine("unix:///nowhere"), {**options, "engine_access": access})
+        containers = [one._container(image), one.proxy._container(image)]
+        return [({source for source, _target, _read_only in spec.mounts}, spec.groups) for spec in containers]
+
+    group = [str((tmp_path / "docker.sock").stat().st_gid)]
+    registrators, proxys = mounted("proxy")
+    assert registrators == ({"registrator-engine"}, [])
+    assert proxys == ({"registrator-engine", options["docker_socket"]}, group)
+    assert mounted("socket")[0] == ({options["docker_socket"]}, group)
+
+
+def test_plans_of_two_containers_keep_what_each_of_them_needs() -> None:
+    new, other = (Plan((Difference("one", None, None, needs),)) for needs in (CREATE, RECREATE))
+    assert (Plans.of(new, other).actions, Plans.of(new, other).disruptive) == ([CREATE, RECREATE], True)
+    assert (Plans.of(new, new, Plan()).actions, Plans.of(new).disruptive) == ([CREATE], False)

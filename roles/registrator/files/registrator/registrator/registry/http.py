@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import typing as t
 
@@ -15,6 +17,9 @@ from . import RegistryUnreachable
 CONNECT_TIMEOUT_S = 3.0
 # Leader-bound calls of a Consul agent without a leader fail after 7 seconds: wait longer than that.
 ANSWER_TIMEOUT_S = 10.0
+# Closing a connection discards what was not sent. Otherwise the kernel would go on trying, and after a cut of the network
+# an old request that was given up could still arrive, behind newer ones.
+SOCKET_OPTIONS = [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), (socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))]
 
 
 class Security(t.NamedTuple):
@@ -52,23 +57,22 @@ class Http:
             session = requests.Session()
             session.trust_env = False  # a registry is never behind a proxy, and reading the environment costs each request
             session.auth, session.verify, session.cert = self._security.user, self._security.verify, self._security.certificate
-            if self._unix_socket:
-                session.mount("http://", _unix_adapter(self._unix_socket))
-            if self._security.server_name:
-                session.mount("https://", _ServerName(self._security.server_name))
+            session.mount("http://", _unix_adapter(self._unix_socket) if self._unix_socket else _Adapter())
+            session.mount("https://", _Adapter(self._security.server_name))
             self._local.session = session
         return t.cast(requests.Session, session)
 
 
-class _ServerName(HTTPAdapter):
-    """Expects another name in the server's certificate than the one in its address."""
+class _Adapter(HTTPAdapter):
+    """Takes back what was given up, and expects another name in the server's certificate where it is told one."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, server_name: str = "") -> None:
+        expected = {"server_hostname": server_name, "assert_hostname": server_name} if server_name else {}
+        self._settings: t.Dict[str, t.Any] = {"socket_options": SOCKET_OPTIONS, **expected}
         super().__init__()
 
     def init_poolmanager(self, *arguments: t.Any, **settings: t.Any) -> None:
-        super().init_poolmanager(*arguments, server_hostname=self._name, assert_hostname=self._name, **settings)
+        super().init_poolmanager(*arguments, **{**settings, **self._settings})
 
 
 def _reason(error: BaseException) -> str:
