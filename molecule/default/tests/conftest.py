@@ -22,7 +22,7 @@ from testinfra.host import Host
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
 ADDRESS = "10.213.0.11"
-PYTHON = "/opt/discovery.consul/bin/python"
+PYTHON = "/opt/discovery.consul/venv/bin/python"
 SSH = ["-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
 
 
