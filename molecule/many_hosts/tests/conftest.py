@@ -145,11 +145,11 @@ class Cluster:
         assert found, done.stdout + done.stderr
         return found
 
-    def becomes(self, verdict: str, seconds: float = 60) -> Json:
+    def becomes(self, verdict: str, seconds: float = 60, **options: t.Any) -> Json:
         """The health module's result once its verdict is that one, and never a better one before."""
         deadline = time.monotonic() + seconds
         while True:
-            (result,) = self.judge().values()
+            (result,) = self.judge(**options).values()
             if result["verdict"] == verdict:
                 return result
             assert result["verdict"] != "healthy", f"healthy, where {verdict} is the truth"

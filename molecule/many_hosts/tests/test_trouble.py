@@ -11,7 +11,7 @@ import typing as t
 import uuid
 
 import pytest
-from conftest import ADDED, CLIENT, FIFTH, NODES, SERVERS, Cluster, Node, docker, shown, until
+from conftest import ADDED, CLIENT, FIFTH, NODES, SERVERS, Cluster, Node, docker, shown
 
 Play = t.Callable[..., str]
 
@@ -34,7 +34,7 @@ def test_a_fifth_host_is_added_by_the_inventory_alone(cluster: Cluster, play: Pl
     assert {node.name: changed[node.name] for node in NODES} == {node.name: 0 for node in NODES}
     assert ADDED in cluster.nodes
     assert {member["Name"] for member in ADDED.api("/v1/agent/members")} == {node.name for node in cluster.nodes}
-    assert play("site.yml", FIFTH, "--check").count("changed=0") == len(cluster.nodes)
+    assert "changed=0" in play("site.yml", FIFTH, "--check", "--limit", ADDED.name)
 
 
 def test_the_leaders_host_is_switched_off_and_on(cluster: Cluster, kept: str) -> None:
@@ -79,11 +79,11 @@ def test_a_server_is_cut_off_and_writes_go_on_without_it(cluster: Cluster, kept:
     assert CLIENT.write("molecule/minority", "before")
     try:
         partition(cut, others, "--insert")
-        result = cluster.becomes("degraded")
+        result = cluster.becomes("degraded", ask=[node.name for node in others])
         assert result["leader"]["name"] != cut.name, shown(result)
-        until("writes go on", lambda: CLIENT.write("molecule/majority", "written"))
+        cluster.becomes("unavailable", ask=[cut.name])
+        assert CLIENT.write("molecule/majority", "written")
         assert not cut.write("molecule/minority", "written")
-        assert cluster.judge()["localhost"]["verdict"] == "degraded"
     finally:
         partition(cut, others, "--delete")
     cluster.is_healthy_again()
