@@ -19,9 +19,10 @@ from dataclasses import dataclass
 
 import pytest
 import testinfra
+import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
-SCENARIO = PROJECT / "molecule" / "many_hosts"
+SCENARIO = pathlib.Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", PROJECT / "molecule" / "many_hosts"))
 KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
 SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
 FIFTH = f"--inventory={SCENARIO / 'fifth_host'}"
@@ -36,10 +37,7 @@ class Node:
     name: str
     address: str
     server: bool
-
-    @property
-    def machine(self) -> str:
-        return f"discovery-test-{self.name}"
+    machine: str
 
     def run(self, command: str) -> str:
         """What a command prints on the host; it must succeed."""
@@ -73,15 +71,21 @@ class Node:
             return None
 
 
-NODES = [
-    Node("server1", "10.213.0.21", True),
-    Node("server2", "10.213.0.22", True),
-    Node("server3", "10.213.0.23", True),
-    Node("client1", "10.213.0.31", False),
-]
+def read_nodes(folder: str) -> list[Node]:
+    """The nodes of an inventory of the scenario."""
+    groups = yaml.safe_load((SCENARIO / folder / "hosts.yml").read_text())["all"]["children"]
+    machines = {one["address"]: f"discovery-test-{one['name']}" for one in yaml.safe_load((SCENARIO / "molecule.yml").read_text())["platforms"]}
+    return [
+        Node(name, host["ansible_host"], group == "consul_servers", machines[host["ansible_host"]])
+        for group in ("consul_servers", "consul_clients")
+        for name, host in groups.get(group, {}).get("hosts", {}).items()
+    ]
+
+
+NODES = read_nodes("inventory")
 SERVERS = [node for node in NODES if node.server]
 CLIENT = NODES[-1]
-ADDED = Node("client2", "10.213.0.32", False)
+ADDED = next(iter(read_nodes("fifth_host") if (SCENARIO / "fifth_host").is_dir() else []), None)
 
 
 def docker(*arguments: str) -> str:
@@ -114,8 +118,9 @@ class Cluster:
 
     @property
     def nodes(self) -> list[Node]:
-        added = subprocess.run(["docker", "exec", ADDED.machine, "docker", "inspect", ADDED.name], capture_output=True, check=False).returncode == 0
-        return [*NODES, ADDED] if added else NODES
+        if ADDED is None or subprocess.run(["docker", "exec", ADDED.machine, "docker", "inspect", ADDED.name], capture_output=True, check=False).returncode:
+            return NODES
+        return [*NODES, ADDED]
 
     def judge(self, pattern: str = "localhost", **options: t.Any) -> dict[str, Json]:
         """What the health module says, on this machine or on hosts of the inventory."""

@@ -99,7 +99,7 @@ def test_a_host_with_two_private_addresses_and_none_named_is_refused(play: Play,
         output = play_without_addresses(play, tmp_path, {}, code=2)
     finally:
         CLIENT.run("ip address del 192.168.77.1/24 dev eth0")
-    words = "client1 has several addresses: 10.213.0.31 on eth0, 192.168.77.1 on eth0. Say which one the cluster uses with consul_agent_advertise_addr"
+    words = f"client1 has several addresses: {CLIENT.address} on eth0, 192.168.77.1 on eth0. Say which one the cluster uses with consul_agent_advertise_addr"
     assert words in re.sub(r"\s+", " ", output)
 
 
