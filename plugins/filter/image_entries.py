@@ -90,8 +90,24 @@ def build_entries(missing: list[Json], images: list[Json], roles: str) -> list[J
     return entries
 
 
+def copy_entries(held: list[Json], images: list[Json], roles: str, names: list[str]) -> list[Json]:
+    """What is copied of `images`, those of `names`, from a host for whose engine the module answered `held`.
+
+    `name` is the image that is there, or would have to be; `entry` is what the module is told where it is loaded.
+    """
+    entries = []
+    for outcome, image in zip(held, images):
+        if image["name"] not in names:
+            continue
+        entry = {"name": outcome["name"]}
+        if image.get("context"):
+            entry["digest"] = context_digest(os.path.join(roles, image["context"]))
+        entries.append({"name": outcome["name"], "held": outcome["action"] == "none", "entry": entry})
+    return entries
+
+
 class FilterModule:
     """The filters for Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"image_entries": image_entries, "build_entries": build_entries, "folder_archive": folder_archive}
+        return {"image_entries": image_entries, "build_entries": build_entries, "copy_entries": copy_entries, "folder_archive": folder_archive}

@@ -23,7 +23,7 @@ PROJECT = pathlib.Path(__file__).resolve().parents[3]
 KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
 SECRETS = PROJECT / ".cache" / "molecule" / "default" / "secrets"
 ADDRESS = "10.213.0.11"
-PYTHON = "/opt/discovery.consul/bin/python"
+PYTHON = "/opt/discovery.consul/venv/bin/python"
 SSH = ["-i", str(KEY), "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
 
 

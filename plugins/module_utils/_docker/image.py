@@ -103,16 +103,23 @@ def settle(engine: Engine, entry: Entry, check_mode: bool) -> Outcome:
     if reason:
         return _without_registry(engine, entry, before, reason)
     after = engine.image(entry.name)
-    if entry.id and (after or {}).get("Id") != entry.id:
-        raise ImageError(
-            f"The image {entry.name} is {(after or {}).get('Id')}, but {entry.id} is wanted: its source holds another one. Correct the id or the source."
-        )
+    _judge(after, entry)
     if before is not None and after is not None:
         if before["Id"] == after["Id"]:
             action = "none"
         elif MADE_LABEL in _labels(before):
             _remove_replaced(engine, before["Id"])
     return _described(Outcome(entry.name, action), after)
+
+
+def _judge(after: Json | None, entry: Entry) -> None:
+    """Refuse what has come when it is not what is wanted."""
+    if entry.id and (after or {}).get("Id") != entry.id:
+        raise ImageError(
+            f"The image {entry.name} is {(after or {}).get('Id')}, but {entry.id} is wanted: its source holds another one. Correct the id or the source."
+        )
+    if entry.archive and not is_current(after, entry):
+        raise ImageError(f"The image {entry.name} from the archive was built from other files than those that are there now. Make the archive again.")
 
 
 def way(entry: Entry) -> str:

@@ -12,7 +12,7 @@ import tarfile
 import typing as t
 
 import pytest
-from ansible_collections.discovery.consul.plugins.filter.image_entries import build_entries, context_digest, folder_archive, image_entries
+from ansible_collections.discovery.consul.plugins.filter.image_entries import build_entries, context_digest, copy_entries, folder_archive, image_entries
 
 
 @pytest.fixture
@@ -80,3 +80,11 @@ def test_what_is_missing_is_built_from_its_own_or_its_stand_ins_folder(roles: pa
         "reason": "why",
     }
     assert (own["name"], own["instead_of"], own["folder"]) == ("own:1", "", str(roles / "registrator"))
+
+
+def test_what_is_copied_is_what_the_other_host_holds_of_what_is_missing(roles: pathlib.Path) -> None:
+    held = [{"name": "local:1", "action": "none"}, {"name": "own:1", "action": "missing"}, {"name": "kept:1", "action": "none"}]
+    assert copy_entries(held, IMAGES[:3], str(roles), ["official:1", "own:1"]) == [
+        {"name": "local:1", "held": True, "entry": {"name": "local:1"}},
+        {"name": "own:1", "held": False, "entry": {"name": "own:1", "digest": context_digest(str(roles / "registrator"))}},
+    ]

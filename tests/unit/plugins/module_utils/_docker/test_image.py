@@ -175,6 +175,12 @@ class TestArchive:
         with pytest.raises(ImageError, match=f"does not hold the image {OFFICIAL}. Make it with: docker save {OFFICIAL}"):
             outcome(fake, Entry(OFFICIAL, archive=str(tmp_path / "x.tar")))
 
+    def test_one_that_was_built_from_other_files(self, fake: FakeImages, tmp_path: pathlib.Path) -> None:
+        (tmp_path / "x.tar").write_text(json.dumps({"own:1": image("one", {DIGEST_LABEL: "then"})}))
+        assert outcome(fake, Entry("own:1", archive=str(tmp_path / "x.tar"), digest="then")).action == "load"
+        with pytest.raises(ImageError, match="was built from other files than those that are there now"):
+            outcome(fake, Entry("own:1", archive=str(tmp_path / "x.tar"), digest="now"))
+
     def test_one_that_is_broken_is_told_in_the_engines_words(self, fake: FakeImages, tmp_path: pathlib.Path) -> None:
         (tmp_path / "x.tar").write_text("{}")
         fake.breaks = "archive/tar: invalid tar header"
