@@ -100,9 +100,14 @@ options:
       - V(none) takes one reading and reports.
       - V(healthy) waits until all rules are met.
       - V(degraded) waits until the cluster serves - there is a leader, and a key can be written.
+      - V(spare) waits until it serves and would go on when the server O(node) stopped, as a quorum of sound voters is left.
+      - V(voter) waits until it serves and the server O(node) is a sound voter, which has caught up.
     type: str
-    choices: [none, healthy, degraded]
+    choices: [none, healthy, degraded, spare, voter]
     default: none
+  node:
+    description: The server that O(wait_for=spare) and O(wait_for=voter) are about.
+    type: str
   timeout:
     description: How many seconds to wait.
     type: float
@@ -284,6 +289,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "domain": {"type": "str", "default": "consul"},
     "interval": {"type": "float", "default": 1},
     "max_trailing_logs": {"type": "int", "default": 250},
+    "node": {"type": "str"},
     "request_timeout": {"type": "float", "default": 10},
     "samples": {"type": "int", "default": 1},
     "servers": {"type": "list", "elements": "dict", "required": True, "options": NODE},
@@ -292,12 +298,17 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "timeout": {"type": "float", "default": 60},
     "token": {"type": "str", "no_log": True},
     "validate_certs": {"type": "bool", "default": True},
-    "wait_for": {"type": "str", "choices": ["none", "healthy", "degraded"], "default": "none"},
+    "wait_for": {"type": "str", "choices": ["none", "healthy", "degraded", "spare", "voter"], "default": "none"},
 }
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True, required_by={"client_key": "client_cert"})
+    module = AnsibleModule(
+        argument_spec=ARGUMENTS,
+        supports_check_mode=True,
+        required_by={"client_key": "client_cert"},
+        required_if=[("wait_for", what, ["node"]) for what in ("spare", "voter")],
+    )
     try:
         result = check(module.params, module.check_mode)
     except LibraryMissingError as exc:

@@ -37,12 +37,25 @@ class Patience:
     """What to wait for, how long, and how many good readings in a row prove it."""
 
     wait_for: str = "none"
+    node: str | None = None
     timeout: float = 60
     samples: int = 1
     interval: float = 1
 
     def good(self, verdict: rules.Verdict) -> bool:
-        return {"none": True, "healthy": verdict.level == "healthy", "degraded": verdict.serving}[self.wait_for]
+        return {
+            "none": True,
+            "healthy": verdict.level == "healthy",
+            "degraded": verdict.serving,
+            "spare": verdict.can_spare(self.node),
+            "voter": verdict.serving and self.node in verdict.sound,
+        }[self.wait_for]
+
+    @property
+    def wanted(self) -> str:
+        """What is waited for, in words."""
+        words = {"degraded": "serving", "spare": f"able to do without {self.node}", "voter": f"served by {self.node} too, as a voter that has caught up"}
+        return words.get(self.wait_for, self.wait_for)
 
 
 @dataclass
@@ -82,7 +95,7 @@ def check(params: Json, check_mode: bool) -> Json:
     if any(node.dns for node in nodes) and "dns" not in limits.skip:
         dns.check_library()
     reader = _reader(params, nodes, limits)
-    patience = Patience(params["wait_for"], params["timeout"], params["samples"], params["interval"])
+    patience = Patience(params["wait_for"], params["node"], params["timeout"], params["samples"], params["interval"])
     outcome = watch(lambda: rules.judge(nodes, reader.read(), limits), patience)
     result = _result(outcome, rules.skipped(outcome.verdict.rules, nodes, limits))
     if not outcome.reached:
@@ -99,6 +112,8 @@ def expected_nodes(params: Json) -> list[Expected]:
         raise HealthError(f"{double} is among the servers and clients more than once. Give each node its own name.")
     if not params["servers"]:
         raise HealthError("No server is expected, so there is nothing to judge. Name the servers in `servers`.")
+    if params["node"] and params["node"] not in [server["name"] for server in params["servers"]]:
+        raise HealthError(f"{params['node']} is to be waited for, but is not among the servers. Name one of them in `node`.")
     if params["request_timeout"] <= RPC_HOLD:
         raise HealthError(f"request_timeout is {params['request_timeout']:g} s, but Consul takes {RPC_HOLD} s to say that there is no leader. Give 8 or more.")
     return _asked(nodes, params["ask"])
@@ -172,10 +187,9 @@ def _result(outcome: Outcome, skipped: list[str]) -> Json:
 
 def failure(outcome: Outcome, result: Json, patience: Patience) -> str:
     """One sentence: what was wanted, what is, the evidence and the remedy."""
-    wanted = "serving" if patience.wait_for == "degraded" else patience.wait_for
     if outcome.samples:
         return (
-            f"The cluster is {wanted}, but only {outcome.samples} of {patience.samples} readings in a row were within {outcome.elapsed:.0f} s. "
+            f"The cluster is {patience.wanted}, but only {outcome.samples} of {patience.samples} readings in a row were within {outcome.elapsed:.0f} s. "
             "Give a longer timeout, or ask for fewer samples."
         )
     suspects = [rule for rule in outcome.verdict.rules if rule.ok is not True and rule.name not in result["skipped_rules"]]
@@ -184,7 +198,7 @@ def failure(outcome: Outcome, result: Json, patience: Patience) -> str:
     remedy = _permissions(suspects) if rule.ok is None else rule.remedy
     others = [other.name for other in suspects if other is not rule]
     more = f" Not met, too: {', '.join(others)}." if others else ""
-    return f"The cluster is {result['verdict']} after {outcome.elapsed:.0f} s, not {wanted}. Rule {rule.name}: {rule.summary} {remedy}{more}"
+    return f"The cluster is {result['verdict']} after {outcome.elapsed:.0f} s, not {patience.wanted}. Rule {rule.name}: {rule.summary} {remedy}{more}"
 
 
 def _permissions(suspects: list[rules.Rule]) -> str:

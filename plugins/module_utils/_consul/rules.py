@@ -24,6 +24,7 @@ Json = t.Dict[str, t.Any]
 View = t.Dict[str, Json]
 
 ALIVE, LEFT = 1, 3
+SERVER_RULES = frozenset({"servers", "leader", "raft_peers", "autopilot", "replication"})
 STATES = {1: "alive", 2: "leaving", 3: "left", 4: "failed"}
 
 # Consul answers a question over UDP with at most this many addresses (dns_config.udp_answer_limit).
@@ -58,7 +59,8 @@ class Rule:
 @dataclass
 class Verdict:
     """All rules, and what they amount to. `serving` is whether there is a leader and a key can be written. `services` are
-    the names in the catalog."""
+    the names in the catalog. `sound` are the servers that have a vote and that no rule about servers speaks against; as
+    many of them as `quorum` have to be there for a key to be written."""
 
     level: str
     serving: bool
@@ -66,6 +68,12 @@ class Verdict:
     leader: dict[str, str | None] | None
     nodes: list[Json]
     services: list[str] = field(default_factory=list)
+    sound: frozenset[str] = frozenset()
+    quorum: int = 1
+
+    def can_spare(self, name: str | None) -> bool:
+        """Whether keys can still be written when this server stops."""
+        return self.serving and len(self.sound - {name}) >= self.quorum
 
 
 class Findings:
@@ -195,7 +203,10 @@ def judge(expected: t.Sequence[Expected], readings: Readings, limits: Limits) ->
     leader = {"name": case.name_at(address), "address": address} if address else None
     services = readings.of_cluster("services")
     names = sorted(services.data) if services.good and isinstance(services.data, dict) else []
-    return Verdict(_level(case, rules, led, serving), serving, rules, leader, _nodes(case), names)
+    voters = {str(server.get("Node")) for server in case.raft_servers() if server.get("Voter")}
+    suspects = {node for rule in rules if rule.ok is False and rule.name in SERVER_RULES for node in rule.nodes}
+    sound = frozenset((voters & case.server_names) - suspects)
+    return Verdict(_level(case, rules, led, serving), serving, rules, leader, _nodes(case), names, sound, len(voters) // 2 + 1)
 
 
 def skipped(rules: t.Iterable[Rule], expected: t.Sequence[Expected], limits: Limits) -> list[str]:

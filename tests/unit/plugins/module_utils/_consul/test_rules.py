@@ -413,3 +413,38 @@ def test_the_keyring_refuses_with_a_status_of_its_own() -> None:
     data = recorded("acl_token")
     set_answer("cluster", "keyring", status=500, data="Reading keyring denied by ACLs")(data)
     assert judged(data, "security").ok is None
+
+
+@pytest.mark.parametrize(
+    ("name", "spare"),
+    [
+        ("healthy", {"s1", "s2", "s3"}),
+        # What does not run already can be stopped; one of the others would take the quorum with it.
+        ("leader_pruned", {"s1"}),
+        ("leader_hung", {"s3"}),
+        ("leader_killed", set()),
+        ("quorum_lost", set()),
+        ("acl_denied", set()),
+    ],
+)
+def test_which_server_the_cluster_can_do_without(name: str, spare: set[str]) -> None:
+    verdict = verdict_of(recorded(name))
+    assert {server for server in ("s1", "s2", "s3") if verdict.can_spare(server)} == spare
+
+
+def test_a_client_that_is_gone_costs_no_server_its_turn() -> None:
+    data = recorded("healthy")
+    for seer in ("s1", "s2", "s3"):
+        for member in data["nodes"][seer]["members"]["data"]:
+            if member["Name"] == "s4":
+                member["Status"] = 4
+    verdict = verdict_of(data)
+    assert verdict.level == "degraded"
+    assert verdict.sound == {"s1", "s2", "s3"}
+
+
+def test_a_server_that_trails_behind_is_not_sound() -> None:
+    data = recorded("healthy")
+    set_stat("s3", "raft", "applied_index", "1")(data)
+    verdict = verdict_of(data, max_trailing_logs=0)
+    assert "s3" not in verdict.sound
