@@ -6,7 +6,7 @@
 
 """The one adapter over the Python libraries for Consul: python-consul2 and py-consul, which are both `import consul`.
 
-Only what both have is used: `Consul(...)` and `get`, `put` and `delete` of its `http`, with a callback of our own. Their
+Only what both have is used: `Consul(...)` and `get`, `put`, `post` and `delete` of its `http`, with a callback of our own. Their
 methods for single endpoints differ, leave out the token here and the timeout there, and lose the body of a status 429.
 """
 
@@ -105,8 +105,11 @@ class Client:
     def put(self, path: str, data: str, **params: str) -> Answer:
         return self._ask("put", path, params, data=data)
 
-    def delete(self, path: str) -> Answer:
-        return self._ask("delete", path, {})
+    def post(self, path: str, data: str) -> Answer:
+        return self._ask("post", path, {}, data=data)
+
+    def delete(self, path: str, data: str = "") -> Answer:
+        return self._ask("delete", path, {}, data=data)
 
     def _ask(self, method: str, path: str, params: dict[str, str], **body: str) -> Answer:
         from consul import ConsulException

@@ -77,11 +77,8 @@ def flatten(config: Json, prefix: str = "") -> Json:
 def changes(current: Json, wanted: Json, is_member: bool = True) -> list[Difference]:
     """What differs between two configurations, and what the agent needs to take it over. Secrets are not shown."""
     have, want = flatten(current), flatten(wanted)
-    return [
-        Difference(f"config.{path}", _shown(path, have.get(path)), _shown(path, want.get(path)), _needs(path, is_member))
-        for path in sorted({*have, *want})
-        if have.get(path) != want.get(path)
-    ]
+    different = [path for path in sorted({*have, *want}) if have.get(path) != want.get(path)]
+    return [Difference(f"config.{path}", _shown(path, have.get(path)), _shown(path, want.get(path)), _needs(path, have, is_member)) for path in different]
 
 
 def secrets(config: Json) -> set[str]:
@@ -161,8 +158,9 @@ def _set(config: Json, path: str, value: t.Any) -> None:
     config[last] = value
 
 
-def _needs(path: str, is_member: bool) -> str:
-    if is_member and path in versions.START_ONLY:
+def _needs(path: str, have: Json, is_member: bool) -> str:
+    # Another gossip key comes through the keyring; in the configuration an agent looks for one only when it has none.
+    if (is_member and path in versions.START_ONLY) or (path == "encrypt" and path in have):
         return WRITE
     return RELOAD if any(path == key or path.startswith(key + ".") for key in versions.RELOADABLE) else RESTART
 
