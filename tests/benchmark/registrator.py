@@ -125,7 +125,7 @@ def real(command: t.Sequence[str], engine_url: str, access_url: str, image: str,
 
     def create(number: int) -> t.Any:
         name = f"{prefix}-{number}"
-        settings = {"ports": {"80/tcp": None}, "labels": {"SERVICE_NAME": name}, "stop_signal": "SIGKILL"}
+        settings = {"ports": {"80/tcp": None}, "labels": {"SERVICE_NAME": name}, "stop_signal": "SIGKILL", "healthcheck": {"test": ["NONE"]}}
         return engine.containers.create(image, entrypoint=["/bin/sleep"], command=["900"], name=name, **settings)
 
     registrator = Process(command, access_url, agent.uri, log)
