@@ -35,6 +35,7 @@ def test_a_fifth_host_is_added_by_the_inventory_alone(cluster: Cluster, play: Pl
     assert ADDED in cluster.nodes
     assert {member["Name"] for member in ADDED.api("/v1/agent/members")} == {node.name for node in cluster.nodes}
     assert "changed=0" in play("site.yml", FIFTH, "--check", "--limit", ADDED.name)
+    assert "The cluster is healthy." in play("playbooks/health.yml", FIFTH)
 
 
 def test_the_leaders_host_is_switched_off_and_on(cluster: Cluster, kept: str) -> None:

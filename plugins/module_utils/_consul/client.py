@@ -118,7 +118,7 @@ class Client:
         url = f"{self.url}{path}"
         call = getattr(self._http, method)
         try:
-            return call(lambda response: _answer(url, response), self._prefix + path, params=list(params.items()), headers=self._headers, **body)
+            return call(lambda response: _answer(url, response, may_be_empty=method != "get"), self._prefix + path, params=list(params.items()), headers=self._headers, **body)
         except (RequestException, ConsulException, OSError, ValueError) as exc:
             raise ConsulError(url, _reason(exc)) from exc
 
@@ -183,13 +183,13 @@ def split(url: str) -> t.Any:
     return parts
 
 
-def _answer(url: str, response: t.Any) -> Answer:
+def _answer(url: str, response: t.Any, may_be_empty: bool = False) -> Answer:
     body = response.body if isinstance(response.body, str) else bytes(response.body or b"").decode("utf-8", "replace")
     headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
     return Answer(
         url=url,
         status=response.code,
-        data=_parsed(url, response.code, body),
+        data=None if may_be_empty and not body else _parsed(url, response.code, body),
         filtered=headers.get("x-consul-results-filtered-by-acls") == "true",
         date=_seconds(headers.get("date")),
     )
