@@ -97,7 +97,7 @@ def _for_role(name: str, option: Json, role: str, source: Json) -> Json:
 
 
 def dump(data: t.Any) -> str:
-    return yaml.dump(data, Dumper=Dumper, sort_keys=False, width=150, allow_unicode=True)
+    return yaml.dump(data, Dumper=Dumper, sort_keys=False, width=146, allow_unicode=True)
 
 
 def indent(text: str, by: str) -> str:

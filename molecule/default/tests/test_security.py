@@ -112,7 +112,12 @@ def test_a_clients_certificate_makes_no_server(machine: Machine, stranger: Stran
     hand_over(machine, tmp_path, "ours")
     stranger.start(encrypt=gossip_key(), server=True, verify_incoming_rpc=True, verify_server_hostname=True, **TLS)
     machine.until("the nodes see it", lambda: seen(machine) == 1)
-    machine.until("a server refused it", lambda: re.search("certificate|tls|x509", machine.run("docker logs --since 60s node1 2>&1; docker logs --since 60s node2 2>&1; docker logs --since 60s node3 2>&1")))
+    machine.until(
+        "a server refused it",
+        lambda: re.search(
+            "x509|tls:", machine.run("docker logs --since 60s node1 2>&1; docker logs --since 60s node2 2>&1; docker logs --since 60s node3 2>&1")
+        ),
+    )
     voters = {server["Node"]: server["Voter"] for server in machine.api("/v1/operator/raft/configuration")["Servers"]}
     assert {name for name, voter in voters.items() if voter} == {node.name for node in SERVERS}
     found = machine.run(f"docker exec {STRANGER} sh -c 'cat /tmp/data/raft/raft.db /tmp/data/raft/snapshots/*/* 2>/dev/null | grep -ac treasure || true'")
@@ -204,13 +209,23 @@ def test_secrets_are_private_on_the_controller() -> None:
 
 
 def test_no_secret_is_seen_where_others_can_look(machine: Machine, play: Play, tmp_path: t.Any) -> None:
-    looked = machine.run("ids=$(docker ps --all --quiet); docker inspect $ids; docker history --no-trunc $(docker images --quiet | sort -u | tr '\\n' ' ') || true")
+    looked = machine.run(
+        "ids=$(docker ps --all --quiet); docker inspect $ids; docker history --no-trunc $(docker images --quiet | sort -u | tr '\\n' ' ') || true"
+    )
     looked += machine.run("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null | tr '\\0' '\\n'")
     looked += machine.run("for one in $(docker ps --all --quiet); do docker logs $one 2>&1; done; journalctl --no-pager --unit docker --unit ssh")
     looked += play("site.yml", "-vvv", "--diff", "-e", "consul_agent_log_level=debug")
     looked += play("site.yml", "-vvv", "--diff")
     (tmp_path / "make.yml").write_text(
-        json.dumps([{"hosts": "consul_servers", "gather_facts": False, "tasks": [{"include_role": {"name": "discovery.consul.consul_agent", "tasks_from": "secrets.yml"}}]}])
+        json.dumps(
+            [
+                {
+                    "hosts": "consul_servers",
+                    "gather_facts": False,
+                    "tasks": [{"include_role": {"name": "discovery.consul.consul_agent", "tasks_from": "secrets.yml"}}],
+                }
+            ]
+        )
     )
     fresh = tmp_path / "secrets"
     made = play(str(tmp_path / "make.yml"), "-vvv", "--diff", "-e", json.dumps({"consul_agent_server": True, "consul_agent_secrets": str(fresh)}))
@@ -224,7 +239,10 @@ def test_files_of_others_on_the_host_hold_no_secret(machine: Machine) -> None:
     """But for the nodes' own folders and data, which only they and root can read."""
     patterns = "\n".join(sorted(everything_secret()))
     machine.run(f"umask 077; cat >/root/patterns <<'EOF'\n{patterns}\nEOF")
-    found = machine.host.run("grep --recursive --files-with-matches --fixed-strings --file=/root/patterns /etc /home /opt /tmp /usr/local /var/cache /var/log /root/.ansible 2>/dev/null")
+    found = machine.host.run(
+        "grep --recursive --files-with-matches --fixed-strings --file=/root/patterns "
+        "/etc /home /opt /tmp /usr/local /var/cache /var/log /root/.ansible 2>/dev/null"
+    )
     machine.run("rm /root/patterns")
     files = found.stdout.split()
     assert files

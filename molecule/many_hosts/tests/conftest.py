@@ -13,8 +13,6 @@ import subprocess
 import sys
 import time
 import typing as t
-import urllib.error
-import urllib.request
 from dataclasses import dataclass
 
 import pytest
@@ -27,7 +25,13 @@ KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
 SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
 FIFTH = f"--inventory={SCENARIO / 'fifth_host'}"
 
+SECRETS = PROJECT / ".cache" / "molecule" / SCENARIO.name / "secrets"
+
 Json = t.Dict[str, t.Any]
+
+
+def secret(token: str) -> str:
+    return (SECRETS / "tokens" / token).read_text().strip()
 
 
 @dataclass(frozen=True)
@@ -46,29 +50,33 @@ class Node:
         assert result.rc == 0, f"{command}: {result.stdout} {result.stderr}"
         return t.cast(str, result.stdout)
 
-    def ask(self, path: str, data: str | None = None, timeout: float = 10) -> str:
-        """What the node's HTTP interface answers."""
-        request = urllib.request.Request(f"http://{self.address}:8500{path}", data.encode() if data is not None else None, method="PUT" if data else "GET")
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            return t.cast(str, answer.read().decode())
+    def ask(self, path: str, data: str | None = None) -> tuple[int, str]:
+        """Status and body of what the node's HTTP interface answers on its host's loopback to one who may do everything."""
+        code = (
+            "import json, urllib.error, urllib.request\n"
+            f"url, data, token = 'http://127.0.0.1:8500{path}', {data!r}, {secret('management')!r}\n"
+            "request = urllib.request.Request(url, data and data.encode(), {'X-Consul-Token': token}, method='PUT' if data else 'GET')\n"
+            "try: answer = urllib.request.urlopen(request, timeout=10)\n"
+            "except urllib.error.HTTPError as error: answer = error\n"
+            "print(json.dumps([answer.status, answer.read().decode()]))"
+        )
+        status, body = json.loads(self.run(f"python3 -c {shlex.quote(code)}"))
+        return status, body
 
     def api(self, path: str) -> t.Any:
-        return json.loads(self.ask(path))
+        status, body = self.ask(path)
+        assert status == 200, f"{path}: {status} {body}"
+        return json.loads(body)
 
     def write(self, key: str, value: str) -> bool:
         """Whether the key could be written through this node."""
-        try:
-            return self.ask(f"/v1/kv/{key}", value) == "true"
-        except (urllib.error.URLError, OSError):
-            return False
+        return self.ask(f"/v1/kv/{key}", value) == (200, "true")
 
     def read(self, key: str) -> str | None:
         """The key's value as the leader has it; None when there is none."""
-        try:
-            return self.ask(f"/v1/kv/{key}?raw&consistent")
-        except urllib.error.HTTPError as error:
-            assert error.code == 404, error
-            return None
+        status, body = self.ask(f"/v1/kv/{key}?raw&consistent")
+        assert status in (200, 404), body
+        return body if status == 200 else None
 
 
 def read_nodes(folder: str) -> list[Node]:
@@ -126,13 +134,11 @@ class Cluster:
         """What the health module says, on this machine or on hosts of the inventory."""
 
         def listed(server: bool) -> list[Json]:
-            return [
-                {"name": node.name, "address": node.address, "http": f"http://{node.address}:8500", "dns": f"{node.address}:8600"}
-                for node in self.nodes
-                if node.server == server
-            ]
+            nodes = [node for node in self.nodes if node.server == server]
+            return [{"name": node.name, "address": node.address, **({"http": f"https://{node.address}:8501"} if server else {})} for node in nodes]
 
-        arguments = json.dumps({"servers": listed(True), "clients": listed(False), **options})
+        trust = str(SECRETS / "ca.pem") if pattern == "localhost" else "/etc/discovery.consul/{{ inventory_hostname }}/ca.pem"
+        arguments = json.dumps({"servers": listed(True), "clients": listed(False), "token": secret("health"), "ca_cert": trust, **options})
         here = ["--inventory=localhost,", "--connection=local", f"--extra-vars=ansible_python_interpreter={sys.executable}"]
         done = subprocess.run(
             ["ansible", *(here if pattern == "localhost" else INVENTORY), pattern, "-m", "discovery.consul.consul_cluster_health", "-a", arguments, "-o"],

@@ -9,10 +9,14 @@ import json
 import pathlib
 import re
 import shlex
+import socket
+import ssl
 import typing as t
+import urllib.error
+import urllib.request
 
 import pytest
-from conftest import CLIENT, NODES, SERVERS, Cluster, Node, until
+from conftest import CLIENT, NODES, SECRETS, SERVERS, Cluster, Node, until
 
 Play = t.Callable[..., str]
 
@@ -114,3 +118,23 @@ def resolve(node: Node, name: str) -> list[str]:
 
 def addresses(nodes: list[Node]) -> list[str]:
     return sorted(node.address for node in nodes)
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
+def test_from_another_machine_only_what_is_meant_to_answers(node: Node) -> None:
+    meant = {22, 8300, 8301, 8302, 8501} if node.server else {22, 8301}
+    assert {port for port in (22, *range(8300, 8303), 8400, *range(8500, 8504), 8600, *range(21000, 21004)) if answers(node.address, port)} == meant
+
+
+def answers(address: str, port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((address, port)) == 0
+
+
+def test_https_lets_nobody_do_anything_without_a_token(cluster: Cluster) -> None:
+    trusted = ssl.create_default_context(cafile=str(SECRETS / "ca.pem"))
+    for node in SERVERS:
+        for path in ("/v1/agent/self", "/v1/kv/molecule/kept", "/v1/operator/raft/configuration"):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(f"https://{node.address}:8501{path}", context=trusted, timeout=10)

@@ -118,7 +118,13 @@ class Client:
         url = f"{self.url}{path}"
         call = getattr(self._http, method)
         try:
-            return call(lambda response: _answer(url, response, may_be_empty=method != "get"), self._prefix + path, params=list(params.items()), headers=self._headers, **body)
+            return call(
+                lambda response: _answer(url, response, may_be_empty=method != "get"),
+                self._prefix + path,
+                params=list(params.items()),
+                headers=self._headers,
+                **body,
+            )
         except (RequestException, ConsulException, OSError, ValueError) as exc:
             raise ConsulError(url, _reason(exc)) from exc
 

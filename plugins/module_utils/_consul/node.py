@@ -175,7 +175,7 @@ class Node:
             found = [replace(one, needs=WRITE) for one in found]
         return plan + found
 
-    def _file_differences(self, held: t.Mapping[str, str]) -> t.Iterable[Difference]:
+    def _file_differences(self, held: config_folder.Files) -> t.Iterable[Difference]:
         left = self.folder.pending()
         if left:
             yield Difference("config_file", "written, but not taken over yet", "taken over", left)
