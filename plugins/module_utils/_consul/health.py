@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import typing as t
 from dataclasses import asdict, dataclass
@@ -114,6 +115,9 @@ def expected_nodes(params: Json) -> list[Expected]:
         raise HealthError("No server is expected, so there is nothing to judge. Name the servers in `servers`.")
     if params["node"] and params["node"] not in [server["name"] for server in params["servers"]]:
         raise HealthError(f"{params['node']} is to be waited for, but is not among the servers. Name one of them in `node`.")
+    trust = params["ca_cert"]
+    if trust and not os.path.isfile(trust) and any(str(node.http).startswith("https:") for node in nodes):
+        raise HealthError(f"ca_cert names {trust}, which is not on this host. Run where it is, or name the file with the authorities to trust.")
     if params["request_timeout"] <= RPC_HOLD:
         raise HealthError(f"request_timeout is {params['request_timeout']:g} s, but Consul takes {RPC_HOLD} s to say that there is no leader. Give 8 or more.")
     return _asked(nodes, params["ask"])

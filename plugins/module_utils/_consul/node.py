@@ -63,6 +63,7 @@ class Node:
         config = configuration.build(consul_options, self.options["extra_config"], version)
         wanted = self._container(image).as_container()
         plan = self._plan(wanted, config, image)
+        self._judge_release(plan, version)
         result = Result(plan, changed=bool(plan.differences) or recovered, facts={**node, "version": versions.show(version)})
         if not plan.differences:
             return result
@@ -174,6 +175,18 @@ class Node:
         if not live["State"].get("Running") or self.options["state"] == STOPPED:
             found = [replace(one, needs=WRITE) for one in found]
         return plan + found
+
+    def _judge_release(self, plan: Plan, wanted: versions.Version) -> None:
+        """A server cannot read what a newer release has written."""
+        runs = next((self.engine.image(one.current) for one in plan.differences if one.name == "image" and one.current), None)
+        if runs is None or not self.options["server"]:
+            return
+        version = consul_image.version_of(self.engine, {**runs, "Name": runs["Id"]})
+        if wanted[:2] < version[:2]:
+            raise ConfigError(
+                f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}, which cannot read its data. "
+                "Name a newer image; to go back for good, restore a snapshot into a new cluster."
+            )
 
     def _file_differences(self, held: config_folder.Files) -> t.Iterable[Difference]:
         left = self.folder.pending()

@@ -171,8 +171,10 @@ class Reader:
             crew.ask("cluster", {"write": lambda: write_probe(writer, reader)})
 
     def _other(self, readings: Readings) -> str:
-        """A node other than the spokesman to read from what was written, if there is one."""
-        others = [node for node in self.expected if node.name != readings.via and readings.node(node.name, "leader").good]
+        """A node other than the spokesman to read from what was written, if there is one that follows the same leader."""
+        leader = readings.node(str(readings.via), "leader").data
+        answers = {node.name: readings.node(node.name, "leader") for node in self.expected if node.name != readings.via}
+        others = [node for node in self.expected if node.name in answers and answers[node.name].good and answers[node.name].data == leader]
         return min(others, key=lambda node: not node.server).name if others else str(readings.via)
 
     @staticmethod
