@@ -113,7 +113,7 @@ def expected_nodes(params: Json) -> list[Expected]:
         raise HealthError(f"{double} is among the servers and clients more than once. Give each node its own name.")
     if not params["servers"]:
         raise HealthError("No server is expected, so there is nothing to judge. Name the servers in `servers`.")
-    if params["node"] and params["node"] not in [server["name"] for server in params["servers"]]:
+    if params["wait_for"] in ("spare", "voter") and params["node"] not in [server["name"] for server in params["servers"]]:
         raise HealthError(f"{params['node']} is to be waited for, but is not among the servers. Name one of them in `node`.")
     trust = params["ca_cert"]
     if trust and not os.path.isfile(trust) and any(str(node.http).startswith("https:") for node in nodes):
