@@ -29,9 +29,13 @@ def kept(cluster: Cluster) -> t.Iterator[str]:
 
 
 def test_a_fifth_host_is_added_by_the_inventory_alone(cluster: Cluster, play: Play, kept: str) -> None:
+    def running() -> list[str]:
+        return [node.run("docker ps --format '{{.ID}} {{.Names}}'; docker inspect --format '{{.State.StartedAt}}' $(docker ps --quiet)") for node in NODES]
+
+    before = running()
     output = play("site.yml", FIFTH)
-    changed = {host: int(number) for host, number in re.findall(r"^(\w+) +: ok=\d+ +changed=(\d+)", output, re.M)}
-    assert {node.name: changed[node.name] for node in NODES} == {node.name: 0 for node in NODES}
+    assert running() == before
+    assert re.search(rf"{ADDED.name} +: ok=\d+ +changed=[1-9]", output)
     assert ADDED in cluster.nodes
     assert {member["Name"] for member in ADDED.api("/v1/agent/members")} == {node.name for node in cluster.nodes}
     assert "changed=0" in play("site.yml", FIFTH, "--check", "--limit", ADDED.name)
@@ -80,7 +84,7 @@ def test_a_server_is_cut_off_and_writes_go_on_without_it(cluster: Cluster, kept:
     assert CLIENT.write("molecule/minority", "before")
     try:
         partition(cut, others, "--insert")
-        result = cluster.becomes("degraded", ask=[node.name for node in others])
+        result = cluster.becomes("degraded")
         assert result["leader"]["name"] != cut.name, shown(result)
         cluster.becomes("unavailable", ask=[cut.name])
         assert CLIENT.write("molecule/majority", "written")
