@@ -44,6 +44,10 @@ test: test-environment ## Everything that proves it
 test-registrator: test-environment ## Registrator on a real engine with a real Consul: bursts, restarts, registries
 	tests/registrator
 
+.PHONY: test-secure
+test-secure: test-environment ## An open cluster that is made secure while it runs
+	molecule test --scenario-name secure
+
 .PHONY: test-engines
 test-engines: test-environment ## One cluster on the oldest and the newest Docker engines that Debian has
 	molecule test --scenario-name engines

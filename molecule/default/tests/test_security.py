@@ -230,7 +230,7 @@ def test_no_secret_is_seen_where_others_can_look(machine: Machine, play: Play, t
     fresh = tmp_path / "secrets"
     made = play(str(tmp_path / "make.yml"), "-vvv", "--diff", "-e", json.dumps({"consul_agent_server": True, "consul_agent_secrets": str(fresh)}))
     assert {line for line in everything_secret() if line in looked} == set()
-    new = {path.read_text().strip() for path in fresh.rglob("*") if path.is_file() and not path.suffix == ".pem"}
+    new = {path.read_text().strip() for path in fresh.rglob("*") if path.is_file() and path.suffix != ".pem"}
     assert len(new) >= 12
     assert {text for text in new if text in made} == set()
 

@@ -160,14 +160,14 @@ class Cluster:
         """The health module's result once its verdict is that one, and never a better one before."""
         deadline = time.monotonic() + seconds
         while True:
-            (result,) = self.judge(**options).values()
+            result = self.judge(**options)["localhost"]
             if result["verdict"] == verdict:
                 return result
             assert result["verdict"] != "healthy", f"healthy, where {verdict} is the truth"
             assert time.monotonic() < deadline, f"not {verdict} within {seconds} s: {shown(result)}"
 
     def is_healthy_again(self, seconds: float = 90) -> Json:
-        (result,) = self.judge(wait_for="healthy", timeout=seconds, samples=2).values()
+        result = self.judge(wait_for="healthy", timeout=seconds, samples=2)["localhost"]
         assert result["verdict"] == "healthy", shown(result)
         return result
 

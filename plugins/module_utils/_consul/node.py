@@ -184,8 +184,8 @@ class Node:
         version = consul_image.version_of(self.engine, {**runs, "Name": runs["Id"]})
         if wanted[:2] < version[:2]:
             raise ConfigError(
-                f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}, which cannot read its data. "
-                "Name a newer image; to go back for good, restore a snapshot into a new cluster."
+                f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}, which cannot read its "
+                "data. Name a newer image; to go back for good, restore a snapshot into a new cluster."
             )
 
     def _file_differences(self, held: config_folder.Files) -> t.Iterable[Difference]:

@@ -10,9 +10,11 @@ import typing as t
 
 import pytest
 from ansible_collections.discovery.consul.plugins.module_utils._consul import node as consul_node
+from ansible_collections.discovery.consul.plugins.module_utils._consul import versions
 from ansible_collections.discovery.consul.plugins.module_utils._consul.config import ConfigError
 from ansible_collections.discovery.consul.plugins.module_utils._consul.node import Node
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import Difference, Plan
 from ansible_collections.discovery.consul.plugins.modules import consul_agent
 
 Json = t.Dict[str, t.Any]
@@ -83,3 +85,18 @@ def test_good_options_get_as_far_as_the_engine(tmp_path: pathlib.Path) -> None:
 )
 def test_where_readiness_is_asked(tmp_path: pathlib.Path, options: Json, api: tuple[str, int]) -> None:
     assert node(tmp_path, **options)._api() == api
+
+
+@pytest.mark.parametrize(("runs", "wanted", "refused"), [((1, 11, 4), (1, 10, 12), True), ((1, 11, 4), (1, 11, 1), False), ((1, 8, 7), (1, 22, 6), False)])
+def test_a_server_is_not_taken_back_to_an_older_release(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, runs: versions.Version, wanted: versions.Version, refused: bool
+) -> None:
+    server = node(tmp_path, server=True)
+    monkeypatch.setattr(server.engine, "image", lambda name: {"Id": name})
+    monkeypatch.setattr(consul_node.consul_image, "version_of", lambda engine, image: runs)
+    plan = Plan((Difference("image", "sha256:old", "sha256:new", "recreate"),))
+    if refused:
+        with pytest.raises(ConfigError, match=r"runs Consul 1\.11\.4, and the image has 1\.10\.12, which cannot read its data"):
+            server._judge_release(plan, wanted)
+    else:
+        server._judge_release(plan, wanted)
