@@ -10,7 +10,6 @@ import pathlib
 import re
 import typing as t
 
-import pytest
 from conftest import NODES, SECRETS, SERVERS, Machine
 
 Play = t.Callable[..., str]
@@ -57,8 +56,8 @@ def test_too_few_servers_would_remain(machine: Machine, play: Play) -> None:
     assert started(machine) == before
 
 
-@pytest.mark.parametrize("name", ["node3", "node4"])
-def test_a_node_is_retired_and_another_takes_its_place(machine: Machine, play: Play, name: str) -> None:
+def test_a_node_is_retired_and_another_takes_its_place(machine: Machine, play: Play) -> None:
+    name = "node3"
     play("playbooks/retire.yml", "-e", f"retire_node={name}", "-e", "retire_min_servers=2", "-e", "retire_data=yes")
     assert name not in machine.run("docker ps --all --format '{{.Names}}'").split()
     assert name not in {member["Name"] for member in machine.api("/v1/agent/members")}
