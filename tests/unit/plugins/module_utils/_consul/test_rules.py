@@ -273,6 +273,14 @@ def test_without_a_leader_nothing_else_counts() -> None:
     assert (verdict.level, verdict.leader, verdict.serving) == ("unavailable", None, False)
 
 
+def test_a_leader_elected_during_the_reading_is_the_leader() -> None:
+    data = recorded("healthy")
+    for server in data["cluster"]["raft"]["data"]["Servers"]:
+        server["Leader"] = server["Node"] == "s3"
+    verdict = verdict_of(data)
+    assert (verdict.level, failed(verdict), (verdict.leader or {})["name"]) == ("degraded", {"leader"}, "s3")
+
+
 def test_without_any_answer_the_cluster_is_unavailable() -> None:
     verdict = verdict_of({"nodes": {}, "via": None, "cluster": {}, "dns": {}}, expected=asked_only())
     assert verdict.level == "unavailable"
