@@ -28,12 +28,16 @@ Lookup = t.Callable[[str, str], Answer]
 
 NOT_ASKED = Answer(error="not asked over DNS, as its HTTP API does not answer")
 
-# The part of a reading's time that is waited for nodes to speak for themselves.
-FIRST_LOOK = 0.2
+# The part of a reading's time that is waited for nodes to speak for themselves. One that has not done so by then hangs, and the
+# gossip keys wait for it, too: Consul gives members that it believes alive 8 s to show theirs.
+FIRST_LOOK = 0.3
 
 # A follower's commit index follows with the next heartbeat, 1 s at most with the slowest timers.
 SETTLE_READS = 20
 SETTLE_PAUSE = 0.1
+
+# The group of the question that no other answer waits for.
+KEYRING = "keyring"
 
 # Where a failed write says that nothing was written.
 NOT_WRITTEN = "No cluster leader"
@@ -73,18 +77,19 @@ class Crew:
         self._begun = time.monotonic()
         self._answers: dict[tuple[str, str], Answer] = {}
         self._keys: list[tuple[str, str]] = []
-        self._threads: list[threading.Thread] = []
+        self._threads: list[tuple[str, threading.Thread]] = []
 
     def ask(self, group: str, questions: dict[str, Ask]) -> None:
         """Ask one after the other, in a thread. After one without any answer the rest would be without, too."""
         self._keys += [(group, name) for name in questions]
         thread = threading.Thread(target=self._work, args=(group, questions), daemon=True)
-        self._threads.append(thread)
+        self._threads.append((group, thread))
         thread.start()
 
-    def wait(self, deadline: float) -> None:
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+    def wait(self, deadline: float, leave_out: t.Collection[str] = ()) -> None:
+        for group, thread in self._threads:
+            if group not in leave_out:
+                thread.join(max(0.0, deadline - time.monotonic()))
 
     def answers(self) -> dict[tuple[str, str], Answer]:
         late = Answer(error=f"no answer within {time.monotonic() - self._begun:.0f} s")
@@ -117,21 +122,22 @@ class Reader:
             if node.http:
                 crew.ask(f"node {node.name}", self._questions(node))
         # What a node says of itself comes at once, or the node hangs: then the others go on without it.
-        crew.wait(begun + self.budget * FIRST_LOOK)
+        first_look = begun + self.budget * FIRST_LOOK
+        crew.wait(first_look)
         readings = self._sorted(crew)
         readings.via = self._spokesman(readings)
         self._ask_dns(crew, readings)
         if readings.via is not None:
             self._ask_cluster(crew, readings)
-        crew.wait(begun + self.budget)
+        crew.wait(begun + self.budget, leave_out={KEYRING, *(f"node {node.name}" for node in self.expected if _silent(readings, node))})
+        crew.wait(first_look)
         return self._sorted(crew, readings.via)
 
     def _ask_dns(self, crew: Crew, readings: Readings) -> None:
         """A node whose HTTP API is silent is not asked over DNS: a datagram to it would be waited for in vain."""
         for node in self.expected:
-            silent = bool(node.http) and readings.node(node.name, "self").status is None
             for transport in ("udp", "tcp") if node.dns else ():
-                question = (lambda: NOT_ASKED) if silent else self._lookup(str(node.dns), transport)
+                question = (lambda: NOT_ASKED) if _silent(readings, node) else self._lookup(str(node.dns), transport)
                 crew.ask(f"dns {node.name}", {transport: question})
 
     def _questions(self, node: Expected) -> dict[str, Ask]:
@@ -163,7 +169,7 @@ class Reader:
         crew.ask("cluster", {"checks": _job(self.connect(via), "/v1/health/state/any", consistent="")})
         crew.ask("cluster", {"services": _job(self.connect(via), "/v1/catalog/services")})
         if _encrypted(readings):
-            crew.ask("cluster", {"keyring": _job(self.connect(via), "/v1/operator/keyring")})
+            crew.ask(KEYRING, {"keyring": _job(self.connect(via), "/v1/operator/keyring")})
         for name, last in _unsettled(readings).items():
             crew.ask(f"node {name}", {"settled": _settle_job(self.connect(urls[name]), last)})
         if self.write:
@@ -232,6 +238,10 @@ def _caught(ask: Ask) -> Answer:
         return Answer(url=exc.url, error=exc.evidence)
     except Exception as exc:  # a thread's exception would be nobody's
         return Answer(error=f"{type(exc).__name__}: {exc}")
+
+
+def _silent(readings: Readings, node: Expected) -> bool:
+    return bool(node.http) and readings.node(node.name, "self").status is None
 
 
 def _encrypted(readings: Readings) -> bool:
