@@ -177,7 +177,7 @@ class Node:
         return plan + found
 
     def _judge_release(self, plan: Plan, wanted: versions.Version) -> None:
-        """A server cannot read what a newer release has written."""
+        """A server cannot read what a newer release has written, and reads what the last few have."""
         runs = next((self.engine.image(one.current) for one in plan.differences if one.name == "image" and one.current), None)
         if runs is None or not self.options["server"]:
             return
@@ -186,6 +186,12 @@ class Node:
             raise ConfigError(
                 f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}, which cannot read its "
                 "data. Name a newer image; to go back for good, restore a snapshot into a new cluster."
+            )
+        furthest = version[1] + versions.MINORS_AT_ONCE
+        if wanted[0] == version[0] and wanted[1] > furthest:
+            raise ConfigError(
+                f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}: Consul is upgraded by "
+                f"{versions.MINORS_AT_ONCE} minor releases at most at a time. Name an image of {wanted[0]}.{furthest} first, for all nodes."
             )
 
     def _file_differences(self, held: config_folder.Files) -> t.Iterable[Difference]:

@@ -23,6 +23,9 @@ Version = t.Tuple[int, int, int]
 OLDEST: Version = (1, 8, 7)
 NEWEST_KNOWN: Version = (1, 22, 6)
 
+# Consul supports upgrades from the two minor releases before.
+MINORS_AT_ONCE = 2
+
 
 class VersionError(OperatorError):
     """A release that is older than the oldest supported one, or text that names none."""
