@@ -88,11 +88,16 @@ class Node:
     def look(self) -> Seen:
         own = {"name": PREFIX}
         return Seen(
-            containers={one["Names"][0][1:]: self.api.inspect_container(one["Id"]) for one in self.api.containers(all=True, filters=own)},
+            containers={one["Names"][0][1:]: self._container(one["Id"]) for one in self.api.containers(all=True, filters=own)},
             volumes=frozenset(one["Name"] for one in self.api.volumes(filters=own)["Volumes"] or []),
             networks=frozenset(one["Id"] for one in self.api.networks(filters=own)),
             files={str(path): _file(path) for path in [self.folder, *self.folder.rglob("*")]},
         )
+
+    def _container(self, identity: str) -> Json:
+        live = self.api.inspect_container(identity)
+        live["Mounts"].sort(key=lambda mount: mount["Destination"])  # the engine shows them in any order
+        return t.cast(Json, live)
 
     def events(self, since: str) -> list[str]:
         """What the engine did to the container since then, without what it only showed of it."""

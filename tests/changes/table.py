@@ -27,8 +27,8 @@ START: Json = {
     "bootstrap_expect": 1,
     "encrypt": KEY,
     "network": f"{PREFIX}one",
-    "network_subnet": "192.0.2.0/24",  # for documentation, so nobody's
-    "ipv4_address": "192.0.2.11",
+    "network_subnet": "10.214.1.0/24",
+    "ipv4_address": "10.214.1.11",
     "config_dir": "etc",
     "stop_timeout": 10,
 }
@@ -87,7 +87,7 @@ CHANGES = [
     Change("another gossip key", {"encrypt": ANOTHER_KEY}, refused="another gossip key"),
     Change("no gossip key", {"encrypt": None}, refused="has a gossip key"),
     # What Consul reads again, or only when it starts.
-    Change("servers to join", {"retry_join": ["192.0.2.12"]}, (), ("config.retry_join",), first=Node.wait_until_it_leads),
+    Change("servers to join", {"retry_join": ["10.214.1.12"]}, (), ("config.retry_join",), first=Node.wait_until_it_leads),
     Change("how many servers to join", {"retry_join": None, "retry_interval": "3s"}, (), ("config.retry_interval", "config.retry_join")),
     Change("log level", {"log_level": "debug"}, RELOAD, ("config.log_level",)),
     Change("metadata", {"node_meta": {"rack": "1"}}, RELOAD, ("config.node_meta.rack",), proof=lambda node: _meta(node)["rack"] == "1"),
@@ -117,7 +117,7 @@ CHANGES = [
     Change("restart policy", {"restart_policy": "always"}, UPDATE, ("restart_policy",)),
     Change("memory and processors", {"memory": "256m", "cpus": 0.8}, UPDATE, ("cpu_quota", "memory")),
     Change("memory and log level", {"memory": "200m", "log_level": "warn"}, ("update", "reload"), ("config.log_level", "memory")),
-    Change("memory and recursor", {"memory": "300m", "recursors": ["192.0.2.53"]}, ("update", "restart"), ("config.recursors", "memory")),
+    Change("memory and recursor", {"memory": "300m", "recursors": ["10.214.1.53"]}, ("update", "restart"), ("config.recursors", "memory")),
     # Replacements.
     Change("no limit of memory any more", {"memory": None}, RECREATE, ("memory",)),
     Change("environment", {"environment": {"A": "1"}}, RECREATE, ("environment.A",)),
@@ -126,12 +126,12 @@ CHANGES = [
     Change("ulimit", {"nofile": 4096}, RECREATE, ("ulimits",)),
     Change("no ulimit any more", {"nofile": None}, RECREATE, ("specification",)),
     Change("writable root, and capabilities", {"hardened": False}, RECREATE, ("capabilities_dropped", "read_only", "security_options", "tmpfs")),
-    Change("log driver", {"hardened": None, "log_driver": "json-file"}, RECREATE, ("capabilities_dropped", "log", "read_only", "security_options", "tmpfs")),
+    Change("log driver", {"hardened": None, "log_driver": "local"}, RECREATE, ("capabilities_dropped", "log", "read_only", "security_options", "tmpfs")),
     Change("user's group", {"user": "100:0"}, RECREATE, ("config_file.mode", "user")),
-    Change("address", {"ipv4_address": "192.0.2.22"}, RECREATE, ("config.advertise_addr", f"networks.{PREFIX}one.ipv4_address")),
+    Change("address", {"ipv4_address": "10.214.1.22"}, RECREATE, ("config.advertise_addr", f"networks.{PREFIX}one.ipv4_address")),
     Change(
         "network",
-        {"network": f"{PREFIX}two", "network_subnet": "198.51.100.0/24", "ipv4_address": "198.51.100.11"},
+        {"network": f"{PREFIX}two", "network_subnet": "10.214.2.0/24", "ipv4_address": "10.214.2.11"},
         RECREATE,
         ("config.advertise_addr", "network_mode", f"networks.{PREFIX}one", f"networks.{PREFIX}two"),
     ),
