@@ -157,6 +157,7 @@ CHANGES = [
         ("config.performance.raft_multiplier", "state"),
         first=lambda node: node.api.pause(NAME),
     ),
+    Change("paused by hand, and environment", {"environment": {"A": "1"}}, RECREATE, ("environment.A", "state"), first=lambda node: node.api.pause(NAME)),
     Change("removed by hand", {}, CREATE, ("container",), first=lambda node: node.api.remove_container(NAME, force=True)),
     Change("limit changed by hand", {}, UPDATE, ("memory",), first=lambda node: node.api.update_container(NAME, mem_limit="128m", memswap_limit="256m")),
     Change("log level edited by hand", {}, RELOAD, ("config.log_level",), first=lambda node: _edit(node, '"debug"', '"trace"')),

@@ -52,6 +52,18 @@ def test_change(node: Node, change: Change, before: Json, after: Json) -> None:
     assert node.look() == settled and node.events(since) == []
 
 
+def test_what_may_not_be_done_now_waits(node: Node) -> None:
+    """Two changes in one: what needs a restart is only predicted, and nothing at all is done."""
+    last = list(steps(CHANGES))[-1][2]
+    node.bring_to({**last, "state": "started"})
+    start, since = node.look(), now()
+    later = {**last, "state": "started", "allow_disruption": False, "log_level": "err", "domain": "later."}
+    predicted, done = node.run(later, check=True), node.run(later)
+    assert predicted["plan"] == done["plan"] and predicted["plan"]["actions"] == ["restart"]
+    assert [(one["pending"], one["changed"]) for one in (predicted, done)] == [(True, True), (True, False)]
+    assert node.look() == start and node.events(since) == []
+
+
 def judge_diff(answer: Json) -> None:
     """The diff shows the plan, all of it."""
     differences = answer["plan"]["differences"]
