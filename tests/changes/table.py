@@ -86,9 +86,15 @@ CHANGES = [
     Change("option that cannot be", {"node_id": "seven"}, refused="node_id 'seven' is no UUID"),
     Change("another gossip key", {"encrypt": ANOTHER_KEY}, refused="another gossip key"),
     Change("no gossip key", {"encrypt": None}, refused="has a gossip key"),
-    # What Consul reads again, or only when it starts.
+    # What a member of a cluster does not look at any more, and what it reads again.
     Change("servers to join", {"retry_join": ["10.214.1.12"]}, (), ("config.retry_join",), first=Node.wait_until_it_leads),
-    Change("how many servers to join", {"retry_join": None, "retry_interval": "3s"}, (), ("config.retry_interval", "config.retry_join")),
+    Change(
+        "when to join",
+        {"retry_join": None, "retry_interval": "3s"},
+        (),
+        ("config.retry_interval", "config.retry_join"),
+        first=Node.wait_until_it_leads,
+    ),
     Change("log level", {"log_level": "debug"}, RELOAD, ("config.log_level",)),
     Change("metadata", {"node_meta": {"rack": "1"}}, RELOAD, ("config.node_meta.rack",), proof=lambda node: _meta(node)["rack"] == "1"),
     Change(

@@ -257,7 +257,9 @@ class Node:
         return None if status in ANSWERS else f"its API answers {status}: {body[:200]}"
 
     def _is_member(self, live: Json) -> bool:
-        """Whether the agent knows a leader, and so has joined."""
+        """Whether the agent knows a leader, and so has joined. One that is paused cannot say."""
+        if live["State"].get("Paused"):
+            return False
         scheme, port = self._api()
         status, body = _get(scheme, self._api_address(live), port, "/v1/status/leader")
         return status == 200 and body.strip() not in ("", '""')
