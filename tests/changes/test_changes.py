@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 from node import HIDDEN, Json, Node, Seen, did, now
@@ -76,7 +77,7 @@ def judge_diff(answer: Json) -> None:
     assert all(action in diff["after_header"] for action in answer["plan"]["actions"])
 
 
-def judge_config(answer: Json, before: Json, end: Seen, path: str, change: Change) -> None:
+def judge_config(answer: Json, before: Json, end: Seen, path: pathlib.Path, change: Change) -> None:
     """The configuration is the one before, changed by what the diff shows and by nothing else."""
     if not before or "remove" in change.does:
         return
