@@ -44,6 +44,10 @@ test: test-environment ## Everything that proves it
 test-registrator: test-environment ## Registrator on a real engine with a real Consul: bursts, restarts, registries
 	tests/registrator
 
+.PHONY: test-changes
+test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
+	tests/changes/run
+
 .PHONY: test-secure
 test-secure: test-environment ## An open cluster that is made secure while it runs
 	molecule test --scenario-name secure

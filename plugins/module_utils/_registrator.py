@@ -94,10 +94,10 @@ class Registrator:
         parts = [self.proxy.part(may_pull=not check_mode), self._part(may_pull=not check_mode)]
         if not self.proxy.is_wanted:
             parts.reverse()  # a proxy goes when nobody asks it any more
-        plan = Plans.of(*(part.plan for part in parts))
-        result = Result(plan, changed=bool(plan.differences) or any(recovered))
+        plan = Plans.of(*recovered, *(part.plan for part in parts))
+        result = Result(plan, changed=bool(plan.differences))
         if plan.disruptive and not self.options["allow_disruption"]:
-            result.pending, result.changed = True, check_mode or any(recovered)
+            result.pending, result.changed = True, check_mode or any(one.differences for one in recovered)
         elif not check_mode:
             for part in parts:
                 if part.plan.differences:
@@ -118,7 +118,7 @@ class Registrator:
     def _part(self, may_pull: bool) -> Part:
         image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull)
         if image is None:
-            return Part(Plan((Difference("image", None, self.options["image"], CREATE),)), lambda: None)
+            return Part(converge.plan_unpulled(self.engine, self.name, self.options["image"]), lambda: None)
         wanted = self._container(image).as_container()
         plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image) + self._token_differences()
         return Part(plan, lambda: self._apply(plan, wanted))

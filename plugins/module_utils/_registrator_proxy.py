@@ -71,7 +71,7 @@ class EngineProxy:
         name = self.options["proxy_image"] or self.options["image"]
         image = converge.find_image(self.engine, name, None if self.options["proxy_image"] else self.options["image_fallback"], may_pull)
         if image is None:
-            return Part(Plan((Difference("proxy.image", None, name, CREATE),)), lambda: None)
+            return Part(_renamed(converge.plan_unpulled(self.engine, self.name, name)), lambda: None)
         wanted = self._container(image).as_container()
         plan = _renamed(converge.plan_container(self.engine, self.name, self.options["state"], wanted, image))
         return Part(plan, lambda: self._apply(plan, wanted))

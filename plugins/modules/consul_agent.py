@@ -283,7 +283,7 @@ plan:
   type: dict
   contains:
     actions:
-      description: The steps, in order - create, update, stop, reload, restart, start, recreate or remove.
+      description: The steps, in order - recover, create, update, stop, start, reload, restart, recreate or remove.
       type: list
       elements: str
     differences:

@@ -26,7 +26,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker import co
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, STOPPED, Result
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
-from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan, Plans
 from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, MADE_LABEL, ContainerSpec, numeric_user
 
 Json = t.Dict[str, t.Any]
@@ -58,19 +58,21 @@ class Node:
         recovered = self._steps().recover_unfinished(check_mode)
         image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
         if image is None:
-            return Result(Plan((Difference("image", None, self.options["image"], CREATE),)), changed=True, facts=node)
+            plan = converge.plan_unpulled(self.engine, self.name, self.options["image"])
+            return Result(Plans.of(recovered, plan), changed=True, pending=plan.disruptive and not self.options["allow_disruption"], facts=node)
         version = consul_image.version_of(self.engine, image)
         config = configuration.build(consul_options, self.options["extra_config"], version)
         wanted = self._container(image).as_container()
         plan = self._plan(wanted, config, image)
         self._judge_release(plan, version)
-        result = Result(plan, changed=bool(plan.differences) or recovered, facts={**node, "version": versions.show(version)})
+        result = Result(Plans.of(recovered, plan), facts={**node, "version": versions.show(version)})
+        result.changed = bool(result.plan.differences)
         if not plan.differences:
             return result
         make_network = self._check(plan, wanted, config, image)
         if plan.disruptive and not self.options["allow_disruption"]:
             result.pending = True
-            result.changed = check_mode or recovered
+            result.changed = check_mode or bool(recovered.differences)
         elif not check_mode:
             self._apply(plan, wanted, config, make_network)
         return result
@@ -261,7 +263,9 @@ class Node:
         return None if status in ANSWERS else f"its API answers {status}: {body[:200]}"
 
     def _is_member(self, live: Json) -> bool:
-        """Whether the agent knows a leader, and so has joined."""
+        """Whether the agent knows a leader, and so has joined. One that is paused cannot say."""
+        if live["State"].get("Paused"):
+            return False
         scheme, port = self._api()
         status, body = _get(scheme, self._api_address(live), port, "/v1/status/leader")
         return status == 200 and body.strip() not in ("", '""')

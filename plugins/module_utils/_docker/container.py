@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
-from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import with_specification
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import RECOVER, Difference, Plan, with_specification
 
 Json = t.Dict[str, t.Any]
 
@@ -148,19 +148,22 @@ class Container:
         self.remove()
         self.remove(self.name + ASIDE)
 
-    def recover_unfinished(self, check_mode: bool) -> bool:
+    def recover_unfinished(self, check_mode: bool) -> Plan:
         """End a replacement that was interrupted: a running successor stays, else the old container comes back.
 
-        Whether there was one; in check mode nothing is done about it.
+        In check mode nothing is done about it, but the engine's reads show what then would be there.
         """
-        if self.engine.container(self.name + ASIDE) is None:
-            return False
-        if not check_mode:
-            if self._running(self.name):
-                self.remove(self.name + ASIDE)
-            else:
-                self._put_back(was_running=False)
-        return True
+        aside = self.name + ASIDE
+        if self.engine.container(aside) is None:
+            return Plan()
+        forward = self._running(self.name)
+        if check_mode:
+            self.engine.shown.update({aside: None} if forward else {aside: None, self.name: aside})
+        elif forward:
+            self.remove(aside)
+        else:
+            self._put_back(was_running=False)
+        return Plan((Difference(f"container {aside}", "left by an interrupted run", None if forward else f"{self.name} again", RECOVER),))
 
     def wait(self) -> None:
         """Wait until the container is ready; fail at once when it ends or turns unhealthy."""

@@ -66,6 +66,12 @@ def plan_container(engine: Engine, name: str, state: str, wanted: Json, image: J
     return Plan(tuple(planning.compare(wanted, live, image["Id"], live_image) + _state_differences(live["State"], state)))
 
 
+def plan_unpulled(engine: Engine, name: str, image: str) -> Plan:
+    """The plan of a check mode, which pulls nothing, for an image that would have to be pulled first."""
+    live = engine.container(name)
+    return Plan((Difference("image", live["Image"] if live else None, image, RECREATE if live else CREATE),))
+
+
 def plan_removal(engine: Engine, name: str) -> Plan:
     """The plan for state absent."""
     present = [one for one in (name, name + ASIDE) if engine.container(one)]

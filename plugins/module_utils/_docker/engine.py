@@ -44,6 +44,8 @@ class Engine:
     def __init__(self, host: str | None = None, timeout: float = 60) -> None:
         self.host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
         self.timeout = timeout
+        self.shown: dict[str, str | None] = {}
+        """Names of containers, and which ones are shown in their places, if any: what check mode only assumes."""
         self._api: APIClient | None = None
 
     @property
@@ -62,7 +64,8 @@ class Engine:
 
     def container(self, name: str) -> Json | None:
         """`GET /containers/NAME/json`, or None when there is none."""
-        return self._inspect(f"/containers/{quote(name)}/json")
+        real = self.shown.get(name, name)
+        return self._inspect(f"/containers/{quote(real)}/json") if real else None
 
     def image(self, name: str) -> Json | None:
         """`GET /images/NAME/json`, or None when the engine does not hold it."""

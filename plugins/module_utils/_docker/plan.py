@@ -19,6 +19,9 @@ Json = t.Dict[str, t.Any]
 
 CREATE, START, STOP, REMOVE, RESTART, RELOAD = "create", "start", "stop", "remove", "restart", "reload"
 
+RECOVER = "recover"
+"""A replacement that was interrupted is ended, before anything else is looked at."""
+
 WRITE = "write"
 """A file is not as wanted, and writing it is all that there is to do."""
 
@@ -30,8 +33,8 @@ DISRUPTIVE = frozenset({RECREATE, RESTART, STOP, REMOVE})
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as wanted. `needs` is one of write, create, start, stop, remove, restart, reload,
-    update, recreate."""
+    """One thing that is not as wanted. `needs` is one of write, recover, create, start, stop, remove, restart,
+    reload, update, recreate."""
 
     name: str
     current: t.Any
@@ -50,16 +53,17 @@ class Plan:
 
     @property
     def actions(self) -> list[str]:
-        """What is to be done, in order. A re-creation does the work of all others, a restart that of a reload."""
+        """What is to be done, in order. A re-creation does the work of all others, a restart that of a reload.
+
+        A start comes together with a reload or a restart where a paused container goes on: what it runs has not changed by that.
+        """
         needed = {difference.needs for difference in self.differences}
         for whole in (REMOVE, CREATE, RECREATE):
             if whole in needed:
                 return [whole]
-        if RESTART in needed or START in needed:
+        if RESTART in needed:
             needed.discard(RELOAD)
-        if START in needed:
-            needed.discard(RESTART)
-        return [action for action in (UPDATE, STOP, RELOAD, RESTART, START) if action in needed]
+        return [action for action in (RECOVER, UPDATE, STOP, START, RELOAD, RESTART) if action in needed]
 
     @property
     def disruptive(self) -> bool:
@@ -75,7 +79,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Plans(Plan):
-    """The plans of several containers that are converged together, as one."""
+    """Plans that are carried out together, of several containers or of one that is recovered first, as one."""
 
     parts: tuple[Plan, ...] = field(default=())
 
@@ -103,7 +107,7 @@ def compare(wanted: Json, live: Json, wanted_image_id: str, live_image: Json | N
         want = one.read(wanted)
         if want is not ENGINE_DECIDES and want != (have := one.read(live)):
             # The engine takes a limit of 0 as "leave it": one that is taken away needs a new container.
-            found.append(Difference(one.name, have, want, one.needs if want else RECREATE))
+            found.append(Difference(one.name, None if have is ENGINE_DECIDES else have, want, one.needs if want else RECREATE))
     inherited = (live_image or {}).get("Config") or {}
     found += _environment(wanted["Config"], live["Config"], inherited)
     found += _labels(wanted["Config"], live["Config"], inherited)
@@ -114,10 +118,10 @@ def compare(wanted: Json, live: Json, wanted_image_id: str, live_image: Json | N
 
 
 def specification(container: Json) -> str:
-    """A hash of everything in `container` that only a re-creation can change."""
+    """A hash of everything in `container` that only a re-creation can change. An image counts by its id, not by its name."""
     updatable = {one.key for one in FIELDS if one.needs == UPDATE} | {"CpuPeriod"}
     host = {key: value for key, value in container["HostConfig"].items() if key not in updatable}
-    config = {**container["Config"], "Labels": {k: v for k, v in (container["Config"].get("Labels") or {}).items() if k != SPEC_LABEL}}
+    config = {**container["Config"], "Image": None, "Labels": {k: v for k, v in (container["Config"].get("Labels") or {}).items() if k != SPEC_LABEL}}
     text = json.dumps([config, host, container.get("Networks") or {}], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 

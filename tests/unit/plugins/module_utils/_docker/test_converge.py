@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container, ContainerError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import Difference, Plan, specification
 from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import ContainerSpec
 from fake_engine import FakeEngine
 from hypothesis import given, settings
@@ -125,6 +126,24 @@ def test_applied_twice_means_no_change_and_an_empty_plan_means_the_same(first: C
             fake.close()
 
 
+def test_what_a_foreign_container_lacks_is_a_difference(fake: FakeEngine) -> None:
+    converge_to(fake, BASE)
+    del next(iter(fake.containers.values()))["Config"]["StopTimeout"]
+    _engine, _wanted, plan = plan_for(fake, BASE)
+    assert plan.as_dict()["differences"] == [{"name": "stop_timeout", "current": None, "wanted": 30, "needs": "recreate"}]
+
+
+def test_an_image_by_another_name_is_the_same() -> None:
+    spec = {name: {**BASE.as_container(), "Config": {**BASE.as_container()["Config"], "Image": name}} for name in ("consul:1", "other:1")}
+    assert specification(spec["consul:1"]) == specification(spec["other:1"])
+
+
+def test_a_paused_container_that_goes_on_still_takes_over_what_changed() -> None:
+    paused = Difference("state", "paused", "running", "start")
+    plans = [Plan((paused, Difference("config.x", 1, 2, needs))) for needs in ("reload", "restart")]
+    assert [plan.actions for plan in plans] == [["start", "reload"], ["start", "restart"]]
+
+
 def test_states(fake: FakeEngine) -> None:
     assert converge_to(fake, BASE, "present") == ["create"]
     assert next(iter(fake.containers.values()))["State"]["Status"] == "created"
@@ -132,6 +151,8 @@ def test_states(fake: FakeEngine) -> None:
     assert converge_to(fake, BASE, "present") == []
     assert converge_to(fake, BASE, "stopped") == ["stop"]
     assert converge_to(fake, replace(BASE, command=["x"]), "stopped") == ["recreate"]
+    assert converge.plan_unpulled(Engine(fake.host), "node1", "consul:9").actions == ["recreate"]
+    assert converge.plan_unpulled(Engine(fake.host), "node2", "consul:9").actions == ["create"]
     assert next(iter(fake.containers.values()))["State"]["Status"] == "created"
 
 
@@ -171,9 +192,14 @@ def test_an_interrupted_replacement_is_ended(fake: FakeEngine, successor: str) -
     if successor != "none":
         converge_to(fake, replace(BASE, command=["new"]), "started" if successor == "running" else "present")
     container = Container(engine, "node1", lambda _live: None)
-    assert container.recover_unfinished(check_mode=True)
-    assert container.recover_unfinished(check_mode=False)
-    assert not container.recover_unfinished(check_mode=False)
+    predicted = container.recover_unfinished(check_mode=True)
+    assert engine.container("node1" + ASIDE) is None
+    shown = t.cast(Json, engine.container("node1"))["Config"]["Cmd"]
+    engine.shown.clear()
+    assert container.recover_unfinished(check_mode=False) == predicted
+    assert predicted.actions == ["recover"]
+    assert container.recover_unfinished(check_mode=False).actions == []
+    assert t.cast(Json, engine.container("node1"))["Config"]["Cmd"] == shown
     (left,) = fake.containers.values()
     assert (left["Name"], left["Config"]["Cmd"]) == ("/node1", ["new"] if successor == "running" else ["agent"])
 
