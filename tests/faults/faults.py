@@ -1,0 +1,212 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What happens to the nodes, to their host and to Registrator. Each fault ends when its cause is out of the way."""
+
+from __future__ import annotations
+
+import json
+import time
+import typing as t
+from contextlib import contextmanager
+
+from . import site
+from .site import SERVERS, docker, shell
+from .trial import PATIENCE, Fault, Trial
+from .watcher import health
+
+# How long something stays broken: longer than an election and than gossip needs to call a node failed, 6 s.
+BROKEN = 12
+
+MOVED_TO = "172.30.0.77"
+
+
+def leader_killed(trial: Trial) -> None:
+    _killed(trial, site.leader().name)
+
+
+def follower_killed(trial: Trial) -> None:
+    _killed(trial, site.follower().name)
+
+
+def all_servers_killed(trial: Trial) -> None:
+    _killed(trial, *(node.name for node in SERVERS))
+
+
+def _killed(trial: Trial, *names: str) -> None:
+    docker("kill", *names)
+    with trial.broken(f"{' and '.join(names)} killed"):
+        time.sleep(BROKEN)
+    docker("start", *names)
+
+
+def leader_frozen(trial: Trial) -> None:
+    name = site.leader().name
+    docker("pause", name)
+    with trial.broken(f"{name} frozen"):
+        time.sleep(BROKEN)
+    docker("unpause", name)
+
+
+def minority_partitioned(trial: Trial) -> None:
+    """The leader loses the others, and whoever is outside goes on talking to all of them."""
+    cut = site.leader()
+    _cut(cut, "--insert")
+    # Until a heartbeat is missed nobody can know it, and the others may elect for 2 s.
+    with trial.broken(f"{cut.name} cut off", grace=3):
+        time.sleep(BROKEN)
+    _cut(cut, "--delete")
+
+
+def _cut(node: site.Node, action: str) -> None:
+    others = ",".join(other.address for other in site.NODES if other != node)
+    pid = docker("inspect", "--format", "{{.State.Pid}}", node.name)
+    for chain, side in (("INPUT", "--source"), ("OUTPUT", "--destination")):
+        shell(f"nsenter --target {pid} --net iptables {action} {chain} {side} {others} --jump DROP")
+
+
+def engine_restarted(_trial: Trial) -> None:
+    shell("systemctl restart docker")
+
+
+def host_rebooted(_trial: Trial) -> None:
+    site.run("docker", "restart", site.HOST)
+    site.until("the host's engine answers", lambda: site.run("docker", "exec", site.HOST, "sh", "-c", "docker version || true"), 120)
+
+
+def containers_made_anew(trial: Trial) -> None:
+    docker("rm", "--force", *(node.name for node in site.NODES), "registrator")
+    with trial.broken("no container is there"):
+        time.sleep(1)
+    site.play("--tags", "consul,registrator,health")
+
+
+def address_moved(trial: Trial) -> None:
+    """Somebody gives a server's container another address by hand, and its configuration with it."""
+    moved = site.follower()
+    configuration = f"/etc/discovery.consul/{moved.name}/consul.json"
+    move = f"docker network disconnect consul {moved.name}; docker network connect --ip {MOVED_TO} consul {moved.name}"
+    change = f"sed -i '/_addr/s/{moved.address}/{MOVED_TO}/' {configuration}"
+    shell(f"docker stop {moved.name}; {move}; {change}; docker start {moved.name}")
+    with trial.broken(f"{moved.name} is elsewhere"):
+        time.sleep(BROKEN)
+    site.play("--tags", "consul,health")
+
+
+def data_wiped(trial: Trial) -> None:
+    name = site.follower().name
+    docker("kill", name)
+    with trial.broken(f"{name} has lost its data"):
+        shell(f"find {_data(name)} -mindepth 1 -delete")
+        time.sleep(1)
+    docker("start", name)
+
+
+def disk_full(trial: Trial) -> None:
+    """The leader's, whose data are on a small file system."""
+    name = site.leader().name
+    data = _data(name)
+    # The first write that finds no room tells: until then the disk is as good as any.
+    shell(f"dd if=/dev/zero of={data}/filler bs=64k 2>/dev/null || true")
+    with trial.broken(f"the disk of {name} is full", grace=8):
+        time.sleep(BROKEN + 8)
+    shell(f"rm {data}/filler")
+
+
+@contextmanager
+def small_disks() -> t.Iterator[None]:
+    """Both followers' data on file systems of their own, and one of them the leader then: only that one's disk gets full."""
+    old = site.leader()
+    moved = {node.name: _data(node.name) for node in SERVERS if node != old}
+    for name, data in moved.items():
+        mount = f"mount -t tmpfs -o size=64m,mode=0700,uid=100,gid=1000 tmpfs {data}"
+        _with_data_aside(name, f"cp -a {data} /tmp/data; {mount}; cp -a /tmp/data/. {data}")
+    docker("restart", old.name)
+    _until_healthy()
+    try:
+        yield
+    finally:
+        for name, data in moved.items():
+            _with_data_aside(name, f"cp -a {data} /tmp/data; umount {data}; find {data} -mindepth 1 -delete; cp -a /tmp/data/. {data}")
+
+
+def _with_data_aside(name: str, script: str) -> None:
+    shell(f"docker stop {name}; {script}; rm -r /tmp/data; docker start {name}")
+    _until_healthy()
+
+
+def _until_healthy() -> None:
+    site.until("healthy", lambda: all(health()[0] for _time in range(3)), PATIENCE)
+
+
+def _data(name: str) -> str:
+    return docker("inspect", "--format", '{{range .Mounts}}{{if eq .Type "volume"}}{{.Source}}{{end}}{{end}}', name)
+
+
+def registrator_killed(_trial: Trial) -> None:
+    """While containers come and go."""
+    image = docker("inspect", "--format", "{{.Config.Image}}", "node1")
+    start = f"docker run --detach --label faults --publish {site.ADDRESS}::80 --entrypoint sleep --name"
+    try:
+        shell(f"for n in 1 2 3 4; do {start} churn-$n {image} 600; done")
+        site.until("the first are registered", lambda: site.registered() == site.publishing(), 20)
+        docker("kill", "registrator")
+        shell(f"docker rm --force churn-1 churn-2; for n in 5 6; do {start} churn-$n {image} 600; done; docker restart --time 0 churn-3")
+        docker("start", "registrator")
+        shell(f"docker rm --force churn-4; {start} churn-7 {image} 600")
+        site.until("the registry equals the running containers", lambda: site.registered() == site.publishing(), 30)
+    finally:
+        shell("docker rm --force $(docker ps --all --quiet --filter label=faults)")
+    site.until("the registry equals the running containers", lambda: site.registered() == site.publishing(), 30)
+
+
+def reloaded(_trial: Trial) -> None:
+    """An option that nothing has to be restarted for."""
+    _changed({"consul_agent_log_level": "debug"}, restarts=0)
+
+
+def option_changed(_trial: Trial) -> None:
+    """An option that all nodes have to be restarted for."""
+    _changed({"consul_agent_raft_multiplier": 2}, restarts=4)
+
+
+def image_changed(_trial: Trial) -> None:
+    """The same release in another image."""
+    image = docker("inspect", "--format", "{{.Config.Image}}", "node1")
+    name = f"localhost/faults/consul:{time.time():.0f}"
+    shell(f"printf 'FROM {image}\\nLABEL faults=another' | docker build --tag {name} -")
+    _changed({"consul_agent_image": name}, restarts=4)
+
+
+def _changed(options: dict[str, t.Any], restarts: int) -> None:
+    before = _started()
+    site.play("--tags", "consul,health", "--extra-vars", json.dumps(options))
+    after = _started()
+    restarted = [name for name in after if after[name] != before[name]]
+    if len(restarted) != restarts:
+        raise RuntimeError(f"restarted: {restarted}, not {restarts} nodes")
+
+
+def _started() -> dict[str, str]:
+    names = [node.name for node in site.NODES]
+    return dict(zip(names, docker("inspect", "--format", "{{.State.StartedAt}}", *names).splitlines()))
+
+
+FAULTS: dict[str, Fault] = {
+    "leader killed": Fault(leader_killed),
+    "leader frozen and thawed": Fault(leader_frozen),
+    "follower killed": Fault(follower_killed),
+    "leader cut off": Fault(minority_partitioned),
+    "all servers killed": Fault(all_servers_killed),
+    "one server's data wiped": Fault(data_wiped),
+    "leader's disk full": Fault(disk_full, around=small_disks),
+    "registrator killed in a churn": Fault(registrator_killed),
+    "engine restarted": Fault(engine_restarted),
+    "host rebooted": Fault(host_rebooted),
+    "all containers removed, site.yml": Fault(containers_made_anew),
+    "a server at another address, site.yml": Fault(address_moved),
+    "site.yml: reload": Fault(reloaded),
+    "site.yml: option that restarts": Fault(option_changed),
+    "site.yml: another image": Fault(image_changed),
+}
+SHORT = ["leader killed", "site.yml: option that restarts"]

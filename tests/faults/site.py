@@ -1,0 +1,109 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The host of molecule's scenario `faults` and the four nodes on it: how they are reached, asked, broken and changed."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass
+
+from .workload import Agent, FailedError
+
+PROJECT = pathlib.Path(__file__).resolve().parents[2]
+SCENARIO = PROJECT / "molecule" / "faults"
+SECRETS = PROJECT / ".cache" / "molecule" / "faults" / "secrets" / "tokens"
+HOST = "discovery-test-docker-host-faults"
+ADDRESS = "10.213.0.51"
+
+
+@dataclass(frozen=True)
+class Node:
+    name: str
+    address: str
+    server: bool
+    offset: int
+
+    @property
+    def expected(self) -> dict[str, str]:
+        """The node as the health check wants it."""
+        return {"name": self.name, "address": self.address, "http": f"http://{ADDRESS}:{8500 + self.offset}", "dns": f"{ADDRESS}:{8600 + self.offset}"}
+
+
+SERVERS = [Node(f"node{number}", f"172.30.0.1{number}", True, 1000 * (number - 1)) for number in (1, 2, 3)]
+CLIENT = Node("node4", "172.30.0.14", False, 3000)
+NODES = [*SERVERS, CLIENT]
+
+
+def secret(name: str) -> str:
+    return (SECRETS / name).read_text().strip()
+
+
+def agent(node: Node) -> Agent:
+    return Agent(node.name, ADDRESS, 8500 + node.offset, secret("management"))
+
+
+def run(*words: str) -> str:
+    """What a command on this machine prints; it must succeed."""
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{' '.join(words)}: {done.stdout[-6000:]} {done.stderr[-2000:]}")
+    return done.stdout.strip()
+
+
+def shell(script: str) -> str:
+    """What a script prints on the host, where the first thing that fails ends it."""
+    return run("docker", "exec", HOST, "sh", "-euc", script)
+
+
+def docker(*words: str) -> str:
+    """The host's own engine."""
+    return run("docker", "exec", HOST, "docker", *words)
+
+
+def play(*arguments: str) -> None:
+    """`ansible-playbook site.yml` for the host."""
+    inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={SCENARIO / 'inventory'}"]
+    environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
+    environment.update(ANSIBLE_HOST_KEY_CHECKING="false", ANSIBLE_SSH_ARGS="-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=/dev/null")
+    command = ["ansible-playbook", *inventories, "site.yml", *arguments]
+    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(done.stdout[-6000:] + done.stderr[-2000:])
+
+
+def until(what: str, check: t.Callable[[], t.Any], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not check():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds:g} s")
+        time.sleep(0.2)
+
+
+def leader() -> Node:
+    """The server that the client node's cluster is led by."""
+    address = str(agent(CLIENT).call("GET", "/v1/status/leader")).partition(":")[0]
+    return next(node for node in SERVERS if node.address == address)
+
+
+def follower() -> Node:
+    return next(node for node in SERVERS if node != leader())
+
+
+def registered() -> set[str]:
+    """The containers whose ports are in the registry: ids are HOST:CONTAINER:PORT."""
+    try:
+        services = agent(CLIENT).call("GET", "/v1/agent/services")
+    except FailedError:
+        return set()
+    return {name.split(":")[1] for name in services if name.count(":") >= 2}
+
+
+def publishing() -> set[str]:
+    """The running containers that publish ports."""
+    lines = docker("ps", "--format", "{{.Names}} {{.Ports}}").splitlines()
+    return {line.partition(" ")[0] for line in lines if "->" in line}

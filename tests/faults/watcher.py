@@ -1,0 +1,161 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the health check says all the time, and an observer of its own that knows when it must not say healthy.
+
+The observer asks Consul's nodes directly, and calls a moment broken when one of them does not answer or does not have the others
+as they should be. A fault adds the periods in which it is certain that something is broken, whatever Consul knows of it. The
+health check lies when it says healthy and there was no moment during its reading at which nothing was broken.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import typing as t
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from ansible_collections.discovery.consul.plugins.module_utils._consul.health import check
+
+from . import site
+from .workload import FailedError
+
+PAUSE = 0.2
+REQUEST_TIMEOUT = 10.0
+
+# What a reading may take on top of its request timeout: its threads have to be started and joined on a busy machine.
+MARGIN = 1.0
+
+PARAMETERS: dict[str, t.Any] = {
+    "servers": [node.expected for node in site.SERVERS],
+    "clients": [site.CLIENT.expected],
+    "ask": None,
+    "ca_cert": None,
+    "client_cert": None,
+    "client_key": None,
+    "validate_certs": True,
+    "datacenter": "dc1",
+    "domain": "consul",
+    "wait_for": "none",
+    "node": None,
+    "timeout": 60.0,
+    "samples": 1,
+    "interval": 1.0,
+    "request_timeout": REQUEST_TIMEOUT,
+    "allowed_critical": 0,
+    "stable_for": 0.0,
+    "max_trailing_logs": 250,
+    "allow_version_skew": False,
+    "skip_rules": [],
+}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One answer: of the health check (`words` are the rules that are not met) or of the observer (what is broken)."""
+
+    begun: float
+    ended: float
+    good: bool
+    words: str = ""
+
+
+@dataclass
+class Repeated:
+    """Asks the same question again and again, in a thread, and keeps the answers."""
+
+    ask: t.Callable[[], t.Tuple[bool, str]]
+    readings: list[Reading] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def __enter__(self) -> Repeated:
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stop.is_set():
+            begun = time.monotonic()
+            good, words = self.ask()
+            self.readings.append(Reading(begun, time.monotonic(), good, words))
+            self._stop.wait(PAUSE)
+
+    def good_since(self, moment: float, times: int) -> bool:
+        """Whether the last answers, all asked for after the moment, are good."""
+        last = self.readings[-times:]
+        return len(last) == times and all(one.good and one.begun > moment for one in last)
+
+
+def health() -> tuple[bool, str]:
+    result = check({**PARAMETERS, "token": site.secret("health")}, False)
+    return result["verdict"] == "healthy", f"{result['verdict']}: {', '.join(result['failed_rules'])}"
+
+
+def observe() -> tuple[bool, str]:
+    """Whether each node has the others as they should be."""
+    with ThreadPoolExecutor(len(site.NODES)) as pool:
+        views = list(pool.map(_view, site.NODES))
+    broken = [trouble for trouble, _leader in views if trouble]
+    leaders = {leader for _trouble, leader in views}
+    if not broken and (len(leaders) != 1 or not leaders <= {f"{node.address}:8300" for node in site.SERVERS}):
+        broken.append(f"leaders {leaders}")
+    return not broken, "; ".join(broken)
+
+
+def _view(node: site.Node) -> tuple[str, str]:
+    """What is broken as a node sees it, and whom it names as the leader."""
+    agent = site.agent(node)
+    try:
+        alive = {member["Name"]: member["Addr"] for member in agent.call("GET", "/v1/agent/members") if member["Status"] == 1}
+        leader = str(agent.call("GET", "/v1/status/leader"))
+        raft = agent.call("GET", "/v1/operator/raft/configuration?stale") if node.server else None
+    except FailedError as exc:
+        return str(exc), ""
+    if alive != {one.name: one.address for one in site.NODES}:
+        return f"{node.name} sees {alive}", leader
+    voters = {(peer["Node"], peer["Address"]) for peer in raft["Servers"] if peer["Voter"]} if raft else None
+    if voters not in (None, {(one.name, f"{one.address}:8300") for one in site.SERVERS}):
+        return f"{node.name} has the voters {voters}", leader
+    return "", leader
+
+
+@dataclass(frozen=True)
+class Period:
+    """A time during which something is broken for certain."""
+
+    begun: float
+    ended: float
+    why: str
+
+
+def broken_periods(observed: list[Reading]) -> list[Period]:
+    """Some broken moments in a row. What a reading shows was so at some time in it: certain is only what lies between two."""
+    periods: list[Period] = []
+    row: list[Reading] = []
+    for reading in [*observed, Reading(0, 0, good=True)]:
+        if not reading.good:
+            row.append(reading)
+        elif row:
+            periods.append(Period(row[0].ended, row[-1].begun, row[0].words))
+            row = []
+    return periods
+
+
+def lies(readings: list[Reading], periods: list[Period]) -> list[str]:
+    """Answers `healthy` that began and ended while something was broken."""
+    return [
+        f"healthy from {one.begun:.2f} to {one.ended:.2f}, while broken from {period.begun:.2f} to {period.ended:.2f}: {period.why}"
+        for one in readings
+        for period in periods
+        if one.good and period.begun <= one.begun and one.ended <= period.ended
+    ]
+
+
+def slow(readings: list[Reading]) -> list[str]:
+    """Answers that took longer than they may."""
+    return [f"{one.ended - one.begun:.1f} s for {one.words}" for one in readings if one.ended - one.begun > REQUEST_TIMEOUT + MARGIN]
