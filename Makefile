@@ -56,6 +56,10 @@ test-secure: test-environment ## An open cluster that is made secure while it ru
 test-engines: test-environment ## One cluster on the oldest and the newest Docker engines that Debian has
 	molecule test --scenario-name engines
 
+.PHONY: test-faults
+test-faults: test-environment ## Four nodes under load while something happens to them: FAULTS="--short", or names
+	tests/faults/run $(FAULTS)
+
 .PHONY: benchmark
 benchmark: test-environment ## Ratios against the peers, on a machine where the ports are free
 	$(BIN)/python tests/benchmark/nodes.py
