@@ -30,6 +30,19 @@ def test_what_was_backed_up_is_put_back(machine: Machine, play: Play, tmp_path: 
     assert ".snap" not in machine.run("ls /tmp /root/.ansible/tmp 2>/dev/null || true")
 
 
+def test_one_server_that_is_left_has_all_data(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
+    machine.consul("node1", "kv put molecule/backup everywhere")
+    machine.run("docker kill node1 node2")
+    try:
+        play("playbooks/backup.yml", "-e", f"backup_dir={tmp_path}", "-e", "backup_stale=yes", "--limit", "node3")
+    finally:
+        machine.run("docker start node1 node2")
+        play("site.yml", "--tags", "health")
+    (snapshot,) = tmp_path.glob("dc1/*.snap")
+    play("playbooks/restore.yml", "-e", f"restore_file={snapshot}")
+    assert machine.consul("node2", "kv get molecule/backup") == "everywhere"
+
+
 def test_what_is_no_snapshot_is_refused(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
     (tmp_path / "nonsense.snap").write_text("nonsense")
     machine.consul("node1", "kv put molecule/backup kept")
