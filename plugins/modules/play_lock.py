@@ -107,48 +107,16 @@ taken_from:
   sample: {user: alice, controller: laptop, pid: 4711, started: "88123", kernel: "0f3c pid:[4026531836]"}
 """
 
-import typing as t
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.discovery.consul.plugins.module_utils._consul import lock
-from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
-
-PROCESS: dict[str, t.Any] = {
-    "user": {"type": "str", "required": True},
-    "controller": {"type": "str", "required": True},
-    "pid": {"type": "int", "required": True},
-    "started": {"type": "str"},
-    "kernel": {"type": "str"},
-}
-ARGUMENTS = {
-    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
-    "path": {"type": "path", "default": "/run/discovery.consul/lock"},
-    "stale_after": {"type": "int", "default": 900},
-    "holder": {"type": "dict", "options": PROCESS},
-    "dead": {"type": "dict", "options": PROCESS},
-}
+from ansible_collections.discovery.consul.plugins.module_utils._consul.lock import ARGUMENTS, outcome
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    options, result = module.params, {}
-    try:
-        if module.check_mode:
-            pass
-        elif options["holder"] is None:
-            raise OperatorError("Nobody is named as holder. Run play_lock as discovery.consul.play_lock, whose action plugin does it.")
-        elif options["state"] == "absent":
-            lock.release(options["path"], options["holder"])
-        else:
-            former = lock.take(options["path"], options["holder"], options["stale_after"], options["dead"])
-            if former is not None:
-                result["taken_from"] = former.holder
-                module.warn(f"The lock of a play that is dead was taken over: {former}.")
-    except lock.HeldError as exc:
-        module.fail_json(msg=str(exc), held_by=exc.holder)
-    except OperatorError as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(changed=False, **result)
+    result = outcome(module.params, module.check_mode)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)
 
 
 if __name__ == "__main__":

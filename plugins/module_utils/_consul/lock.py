@@ -6,7 +6,7 @@
 
 """Who works on this host: a file that says which play. A lock of the kernel orders those who look at it, so only one can take it.
 
-The kernel's lock itself cannot be what keeps others out: it ends with each module, and a play is many of them.
+The kernel's lock itself cannot be what keeps others out: it ends with each task, and a play is many of them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,27 @@ import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 
-Holder = t.Dict[str, t.Any]
+Json = t.Dict[str, t.Any]
+Holder = Json
+
+_PROCESS: Json = {
+    "user": {"type": "str", "required": True},
+    "controller": {"type": "str", "required": True},
+    "pid": {"type": "int", "required": True},
+    "started": {"type": "str"},
+    "kernel": {"type": "str"},
+}
+ARGUMENTS: Json = {
+    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
+    "path": {"type": "path", "default": "/run/discovery.consul/lock"},
+    "stale_after": {"type": "int", "default": 900},
+    "holder": {"type": "dict", "options": _PROCESS},
+    "dead": {"type": "dict", "options": _PROCESS},
+}
 
 
 class LockError(OperatorError):
-    """The file cannot be read or written; the text says why."""
+    """The lock cannot be taken or released; the text says why."""
 
 
 class HeldError(OperatorError):
@@ -52,6 +68,27 @@ class Record:
     @property
     def age(self) -> float:
         return max(0.0, time.time() - self.refreshed)
+
+
+def outcome(options: Json, check_mode: bool) -> Json:
+    """What a task says, in the module and where the controller itself is the host."""
+    result: Json = {"changed": False}
+    try:
+        if check_mode:
+            pass
+        elif not options["holder"]:
+            raise LockError("Nobody is named as holder. Call it discovery.consul.play_lock: its action plugin does that.")
+        elif options["state"] == "absent":
+            release(options["path"], options["holder"])
+        else:
+            former = take(options["path"], options["holder"], options["stale_after"], options["dead"])
+            if former is not None:
+                result.update(taken_from=former.holder, warnings=[f"The lock of a play that is dead was taken over: {former}."])
+    except HeldError as exc:
+        result.update(failed=True, msg=str(exc), held_by=exc.holder)
+    except OperatorError as exc:
+        result.update(failed=True, msg=str(exc))
+    return result
 
 
 def take(path: str, holder: Holder, stale_after: float, dead: Holder | None = None) -> Record | None:
