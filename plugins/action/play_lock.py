@@ -56,8 +56,8 @@ def this_play() -> Json:
 
 def is_dead(holder: Json) -> bool:
     """Whether it is known to run no more. Of another machine, or another container's processes, nothing is known."""
-    kernel = _kernel()
-    return kernel is not None and holder.get("kernel") == kernel and _started(holder["pid"]) != holder.get("started")
+    kernel, started = _kernel(), _started(holder["pid"])
+    return kernel is not None and kernel == holder.get("kernel") and (started is None or started != holder.get("started"))
 
 
 def _user() -> str:
