@@ -15,7 +15,6 @@ import time
 import typing as t
 
 import pytest
-from ansible_collections.discovery.consul.plugins.action import play_lock
 
 PLAY = """
 - hosts: all
@@ -118,28 +117,3 @@ def test_a_play_that_was_killed_is_succeeded_at_once(start: Start, tmp_path: pat
     assert f"process {first.pid}, since " in output
     assert "was taken over" in output
     assert not lock.exists()
-
-
-def test_who_is_dead() -> None:
-    alive = play_lock.this_play()
-    assert not play_lock.is_dead(alive)
-    assert play_lock.is_dead({**alive, "started": "1"}), "another process got its number"
-    assert play_lock.is_dead({**alive, "pid": 2**22 + 1})
-    assert play_lock.is_dead({**alive, "pid": 2**22 + 1, "started": None}), "a worker that outlived its play took the lock"
-    assert not play_lock.is_dead({**alive, "pid": 2**22 + 1, "kernel": "another"}), "a machine that we cannot look into"
-
-
-def test_where_nothing_is_known_of_processes_nobody_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(play_lock, "_kernel", lambda: None)
-    monkeypatch.setattr(play_lock, "_started", lambda pid: None)
-    there = play_lock.this_play()
-    assert (there["started"], there["kernel"]) == (None, None)
-    assert not play_lock.is_dead({**there, "pid": 2**22 + 1})
-
-
-def test_a_user_without_a_name_has_a_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    def nobody() -> str:
-        raise KeyError("uid not found")
-
-    monkeypatch.setattr(play_lock.getpass, "getuser", nobody)
-    assert play_lock.this_play()["user"] == str(os.getuid())
