@@ -79,11 +79,11 @@ $(VENV)/.installed: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || $$([[ $$(id -u) = 0 ]] || echo sudo) apt-get install --yes python3-venv
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt
+	$(BIN)/pip install -qq --disable-pip-version-check --requirement requirements.txt
 	mkdir -p $(VENV)/collections/ansible_collections/discovery
 	ln -sfn ../../../.. $(VENV)/collections/ansible_collections/discovery/consul
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed requirements-test.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements-test.txt
+	$(BIN)/pip install -qq --disable-pip-version-check --requirement requirements-test.txt
 	touch $@
