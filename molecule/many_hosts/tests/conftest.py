@@ -51,13 +51,14 @@ class Node:
         return t.cast(str, result.stdout)
 
     def ask(self, path: str, data: str | None = None) -> tuple[int, str]:
-        """Status and body of what the node's HTTP interface answers on its host's loopback to one who may do everything."""
+        """Status and body of what the node's HTTP interface answers on its host's loopback to one who may do everything; status 0 for none."""
         code = (
-            "import json, urllib.error, urllib.request\n"
+            "import json, sys, urllib.error, urllib.request\n"
             f"url, data, token = 'http://127.0.0.1:8500{path}', {data!r}, {secret('management')!r}\n"
             "request = urllib.request.Request(url, data and data.encode(), {'X-Consul-Token': token}, method='PUT' if data else 'GET')\n"
             "try: answer = urllib.request.urlopen(request, timeout=10)\n"
             "except urllib.error.HTTPError as error: answer = error\n"
+            "except OSError as error: sys.exit(print(json.dumps([0, str(error)])))\n"
             "print(json.dumps([answer.status, answer.read().decode()]))"
         )
         status, body = json.loads(self.run(f"python3 -c {shlex.quote(code)}"))
@@ -71,6 +72,10 @@ class Node:
     def write(self, key: str, value: str) -> bool:
         """Whether the key could be written through this node."""
         return self.ask(f"/v1/kv/{key}", value) == (200, "true")
+
+    def writes(self, key: str, value: str) -> None:
+        """Write the key. Like each client, it asks again: an agent may still send one request to a server that was just lost."""
+        until(f"{self.name} writes {key}", lambda: self.write(key, value))
 
     def read(self, key: str) -> str | None:
         """The key's value as the leader has it; None when there is none."""

@@ -21,7 +21,7 @@ def kept(cluster: Cluster) -> t.Iterator[str]:
     """A key that is written before and must be there after, on a cluster that is healthy before and after."""
     cluster.is_healthy_again()
     value = uuid.uuid4().hex
-    assert CLIENT.write("molecule/kept", value)
+    CLIENT.writes("molecule/kept", value)
     yield value
     cluster.is_healthy_again()
     assert {node.read("molecule/kept") for node in cluster.nodes} == {value}
@@ -48,7 +48,7 @@ def test_the_leaders_host_is_switched_off_and_on(cluster: Cluster, kept: str) ->
     try:
         result = cluster.becomes("degraded")
         assert (result["leader"]["name"] != leader.name, "servers" in result["failed_rules"]) == (True, True), shown(result)
-        assert CLIENT.write("molecule/meanwhile", leader.name)
+        CLIENT.writes("molecule/meanwhile", leader.name)
     finally:
         docker("start", leader.machine)
     cluster.is_healthy_again()
@@ -71,7 +71,7 @@ def test_a_server_loses_its_disk(cluster: Cluster, play: Play, kept: str) -> Non
     volume = lost.run(f"docker inspect --format '{{{{range .Mounts}}}}{{{{if eq .Type \"volume\"}}}}{{{{.Name}}}}{{{{end}}}}{{{{end}}}}' {lost.name}").strip()
     lost.run(f"docker rm --force {lost.name} && docker volume rm {volume}")
     cluster.becomes("degraded")
-    assert CLIENT.write("molecule/meanwhile", lost.name)
+    CLIENT.writes("molecule/meanwhile", lost.name)
     play("site.yml", *([FIFTH] if ADDED in cluster.nodes else []))
     cluster.is_healthy_again()
     assert lost.api("/v1/agent/self")["Config"]["NodeID"] != before
@@ -81,13 +81,13 @@ def test_a_server_loses_its_disk(cluster: Cluster, play: Play, kept: str) -> Non
 def test_a_server_is_cut_off_and_writes_go_on_without_it(cluster: Cluster, kept: str) -> None:
     cut = cluster.leader()
     others = [node for node in cluster.nodes if node != cut]
-    assert CLIENT.write("molecule/minority", "before")
+    CLIENT.writes("molecule/minority", "before")
     try:
         partition(cut, others, "--insert")
         result = cluster.becomes("degraded")
         assert result["leader"]["name"] != cut.name, shown(result)
         cluster.becomes("unavailable", ask=[cut.name])
-        assert CLIENT.write("molecule/majority", "written")
+        CLIENT.writes("molecule/majority", "written")
         assert not cut.write("molecule/minority", "written")
     finally:
         partition(cut, others, "--delete")
