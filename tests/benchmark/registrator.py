@@ -219,7 +219,7 @@ def measured(part: str, command: t.Sequence[str], arguments: argparse.Namespace,
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--consul-binary", required=True)
+    parser.add_argument("--consul-binary", required=True, type=os.path.abspath)
     parser.add_argument("--image", default="")
     parser.add_argument("--engine", default=os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock"))
     parser.add_argument("--only", choices=PARTS)

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 import typing as t
 from contextlib import contextmanager
 
-from . import site
+from . import interrupted, site
 from .site import SERVERS, docker, shell
 from .trial import PATIENCE, Fault, Trial
 from .watcher import health
@@ -78,7 +79,7 @@ def containers_made_anew(trial: Trial) -> None:
     docker("rm", "--force", *(node.name for node in site.NODES), "registrator")
     with trial.broken("no container is there"):
         time.sleep(1)
-    site.play("--tags", "consul,registrator,health")
+    site.play("site.yml", "--tags", "consul,registrator,health")
 
 
 def address_moved(trial: Trial) -> None:
@@ -90,7 +91,7 @@ def address_moved(trial: Trial) -> None:
     shell(f"docker stop {moved.name}; {move}; {change}; docker start {moved.name}")
     with trial.broken(f"{moved.name} is elsewhere"):
         time.sleep(BROKEN)
-    site.play("--tags", "consul,health")
+    site.play("site.yml", "--tags", "consul,health")
 
 
 def data_wiped(trial: Trial) -> None:
@@ -178,9 +179,44 @@ def image_changed(_trial: Trial) -> None:
     _changed({"consul_agent_image": name}, restarts=4)
 
 
+def change_interrupted(_trial: Trial) -> None:
+    interrupted.run_to_the_end(*_rolling(3))
+
+
+@contextmanager
+def nothing_there() -> t.Iterator[None]:
+    """No container, data or secret, and then first runs that are interrupted."""
+    site.play("playbooks/clean.yml", "--extra-vars", "clean_data=yes")
+    shutil.rmtree(site.SECRETS.parent)
+    interrupted.run_to_the_end()
+    yield
+
+
+def two_at_once(_trial: Trial) -> None:
+    """Two plays want to change the same nodes: the second one stops at once, names the first one, and has changed nothing."""
+    lock = "/run/discovery.consul/lock"
+    first = site.start("site.yml", *_rolling(4))
+    site.until("the first play holds the lock", lambda: first.poll() is not None or site.shell(f"ls {lock} 2>/dev/null || true"))
+    second = site.start("site.yml", *_rolling(5))
+    refused = " ".join(second.communicate()[0].split())
+    if second.returncode == 0 or "Another play works on this host" not in refused or f"process {first.pid}," not in refused:
+        raise RuntimeError(f"the second play was not refused: {refused[-3000:]}")
+    output = first.communicate()[0]
+    if first.returncode != 0:
+        raise RuntimeError(f"the first play did not end well: {output[-3000:]}")
+    configured = json.loads(site.docker("exec", "node1", "cat", "/consul/config/consul.json"))["performance"]["raft_multiplier"]
+    if configured != 4:
+        raise RuntimeError(f"not the first play's change, but {configured}")
+
+
+def _rolling(raft_multiplier: int) -> tuple[str, ...]:
+    """A change that restarts all nodes."""
+    return ("--tags", "consul,health", "--extra-vars", json.dumps({"consul_agent_raft_multiplier": raft_multiplier}))
+
+
 def _changed(options: dict[str, t.Any], restarts: int) -> None:
     before = _started()
-    site.play("--tags", "consul,health", "--extra-vars", json.dumps(options))
+    site.play("site.yml", "--tags", "consul,health", "--extra-vars", json.dumps(options))
     after = _started()
     restarted = [name for name in after if after[name] != before[name]]
     if len(restarted) != restarts:
@@ -192,7 +228,13 @@ def _started() -> dict[str, str]:
     return dict(zip(names, docker("inspect", "--format", "{{.State.StartedAt}}", *names).splitlines()))
 
 
+def _nothing(_trial: Trial) -> None:
+    """What comes before it is what is tried."""
+
+
+# The first one removes all data, with what another one has written.
 FAULTS: dict[str, Fault] = {
+    "site.yml from nothing, killed again and again": Fault(_nothing, around=nothing_there),
     "leader killed": Fault(leader_killed),
     "leader frozen and thawed": Fault(leader_frozen),
     "follower killed": Fault(follower_killed),
@@ -208,5 +250,7 @@ FAULTS: dict[str, Fault] = {
     "site.yml: reload": Fault(reloaded),
     "site.yml: option that restarts": Fault(option_changed),
     "site.yml: another image": Fault(image_changed),
+    "site.yml: killed again and again": Fault(change_interrupted),
+    "site.yml: two at once": Fault(two_at_once),
 }
 SHORT = ["leader killed", "site.yml: option that restarts"]

@@ -65,15 +65,22 @@ def docker(*words: str) -> str:
     return run("docker", "exec", HOST, "docker", *words)
 
 
-def play(*arguments: str) -> None:
-    """`ansible-playbook site.yml` for the host."""
+def start(playbook: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    """`ansible-playbook` for the host, in a process group of its own."""
     inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={SCENARIO / 'inventory'}"]
-    environment = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
-    environment.update(ANSIBLE_HOST_KEY_CHECKING="false", ANSIBLE_SSH_ARGS="-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=/dev/null")
-    command = ["ansible-playbook", *inventories, "site.yml", *arguments]
-    done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise RuntimeError(done.stdout[-6000:] + done.stderr[-2000:])
+    own = {**os.environ, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **environment}
+    own.update(ANSIBLE_HOST_KEY_CHECKING="false", ANSIBLE_SSH_ARGS="-o ControlMaster=auto -o ControlPersist=60s -o UserKnownHostsFile=/dev/null")
+    command = ["ansible-playbook", *inventories, playbook, *arguments]
+    return subprocess.Popen(command, cwd=PROJECT, env=own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True)
+
+
+def play(playbook: str, *arguments: str) -> str:
+    """What the playbook prints; it must succeed."""
+    process = start(playbook, *arguments)
+    output = process.communicate()[0]
+    if process.returncode != 0:
+        raise RuntimeError(output[-8000:])
+    return output
 
 
 def until(what: str, check: t.Callable[[], t.Any], seconds: float = 60) -> None:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every registry but Consul's agent, against its real server.
 
-``TEST_ETCD`` is the path of an etcd binary; ``TEST_ZOOKEEPER_IMAGE`` an image on the engine with Debian's zookeeper.
+``TEST_REGISTRIES_IMAGE`` is an image on the engine with Debian's etcd and ZooKeeper.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import os
 import pathlib
 import signal
 import socket
-import subprocess
 import time
 import typing as t
 import urllib.error
@@ -23,7 +22,7 @@ import pytest
 from consul_agent import free_port
 
 HOST = socket.gethostname()
-ETCD, ZOOKEEPER_IMAGE = os.environ.get("TEST_ETCD", ""), os.environ.get("TEST_ZOOKEEPER_IMAGE", "")
+IMAGE = os.environ.get("TEST_REGISTRIES_IMAGE", "")
 WEB_PORT = "80/tcp"
 
 
@@ -45,14 +44,25 @@ def endpoint(container: t.Any) -> str:
     return f"127.0.0.1:{container.attrs['NetworkSettings']['Ports'][WEB_PORT][0]['HostPort']}"
 
 
+@pytest.fixture
+def serve(containers: t.Any) -> t.Callable[..., str]:
+    """Start a server out of the image; the address of its port on loopback."""
+    if not IMAGE:
+        pytest.skip("TEST_REGISTRIES_IMAGE is not set")
+
+    def start(name: str, port: int, *command: str) -> str:
+        here = free_port()
+        settings = {"detach": True, "ports": {f"{port}/tcp": ("127.0.0.1", here)}, "name": f"{containers.prefix}-{name}"}
+        containers.engine.containers.run(IMAGE, entrypoint=list(command), **settings)
+        return f"127.0.0.1:{here}"
+
+    return start
+
+
 class Etcd:
-    def __init__(self, folder: pathlib.Path) -> None:
-        client, peer = (f"http://127.0.0.1:{free_port()}" for _time in range(2))
-        self.url, self.address = client, client[len("http://") :]
-        urls = ["--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer]
-        log = (folder / "etcd.log").open("w")
-        self.process = subprocess.Popen([ETCD, "--data-dir", str(folder / "etcd"), "--enable-v2=true", *urls], stdout=log, stderr=log)
-        wait_until(lambda: urllib.request.urlopen(f"{client}/version"))
+    def __init__(self, address: str) -> None:
+        self.address, self.url = address, f"http://{address}"
+        wait_until(lambda: urllib.request.urlopen(f"{self.url}/version"))
 
     def v3(self) -> t.Dict[str, str]:
         """Return everything that the v3 API holds."""
@@ -75,13 +85,9 @@ class Etcd:
 
 
 @pytest.fixture
-def etcd(tmp_path: pathlib.Path) -> t.Iterator[Etcd]:
-    if not ETCD:
-        pytest.skip("TEST_ETCD is not set")
-    etcd = Etcd(tmp_path)
-    yield etcd
-    etcd.process.kill()
-    etcd.process.wait()
+def etcd(serve: t.Callable[..., str]) -> Etcd:
+    urls = [f"--{kind}-client-urls=http://0.0.0.0:2379" for kind in ("listen", "advertise")]
+    return Etcd(serve("etcd", 2379, "etcd", "--data-dir=/tmp/etcd", "--enable-v2=true", *urls))
 
 
 def test_consuls_key_value_store_over_a_socket_file(tmp_path: pathlib.Path, agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
@@ -175,22 +181,14 @@ def test_skydns(etcd: Etcd, registrator: t.Any, containers: t.Any) -> None:
 
 
 @pytest.fixture
-def zookeeper(containers: t.Any) -> t.Iterator[t.Any]:
-    if not ZOOKEEPER_IMAGE:
-        pytest.skip("TEST_ZOOKEEPER_IMAGE is not set")
+def zookeeper(serve: t.Callable[..., str]) -> t.Iterator[t.Any]:
     kazoo = pytest.importorskip("kazoo.client")
-    port = free_port()
-    command = ["/usr/share/zookeeper/bin/zkServer.sh", "start-foreground"]
-    server = containers.engine.containers.run(
-        ZOOKEEPER_IMAGE, entrypoint=command, detach=True, ports={"2181/tcp": ("127.0.0.1", port)}, name=f"{containers.prefix}-zookeeper"
-    )
-    client = kazoo.KazooClient(hosts=f"127.0.0.1:{port}")
+    address = serve("zookeeper", 2181, "/usr/share/zookeeper/bin/zkServer.sh", "start-foreground")
+    client = kazoo.KazooClient(hosts=address)
     client.start(timeout=60)
-    client.address = f"127.0.0.1:{port}"
-    client.server = server
+    client.address = address
     yield client
     client.stop()
-    server.remove(force=True, v=True)
 
 
 def test_zookeeper(zookeeper: t.Any, registrator: t.Any, containers: t.Any) -> None:

@@ -1,0 +1,45 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs of site.yml that are killed, each one some tasks further on than the one before, until one gets through."""
+
+from __future__ import annotations
+
+import hashlib
+import pathlib
+import re
+import signal
+
+from . import site
+
+STEP = 9
+CALLBACK = {"ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "die_at_task"}
+
+
+def run_to_the_end(*arguments: str) -> None:
+    """In the end nothing is left to do, and no secret that was once made is another one."""
+    secrets: dict[str, str] = {}
+    killed = 0
+    while True:
+        process = site.start("site.yml", *arguments, DIE_AT_TASK=str((killed + 1) * STEP), **CALLBACK)
+        output = process.communicate()[0]
+        secrets = _secrets_kept(secrets)
+        if process.returncode == 0:
+            break
+        if process.returncode != -signal.SIGKILL:
+            raise RuntimeError(f"after {killed} runs that were killed: {output[-6000:]}")
+        killed += 1
+    if killed < 3:
+        raise RuntimeError(f"killed only {killed} times")
+    again = site.play("site.yml", *arguments)
+    if set(re.findall(r"changed=(\d+)", again)) != {"0"}:
+        raise RuntimeError(f"the next run still changes something: {again[-3000:]}")
+
+
+def _secrets_kept(before: dict[str, str]) -> dict[str, str]:
+    """Digests of the files in the secrets folder."""
+    now = {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in site.SECRETS.parent.rglob("*") if path.is_file()}
+    lost = [path for path, digest in before.items() if now.get(path) != digest]
+    if lost:
+        raise RuntimeError(f"made anew or lost: {lost}")
+    return now
