@@ -31,6 +31,7 @@ def run_to_the_end(*arguments: str) -> None:
         killed += 1
     if killed < 3:
         raise RuntimeError(f"killed only {killed} times")
+    print(f"killed {killed} times", flush=True)
     again = site.play("site.yml", *arguments)
     if set(re.findall(r"changed=(\d+)", again)) != {"0"}:
         raise RuntimeError(f"the next run still changes something: {again[-3000:]}")

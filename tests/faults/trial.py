@@ -68,8 +68,8 @@ class Result:
 def run(name: str, fault: Fault, folder: pathlib.Path) -> tuple[Result, Workload]:
     """Let a fault happen. It begins and ends with nodes that are healthy."""
     trial = Trial()
-    workload = Workload([site.agent(node) for node in site.NODES], f"faults/{name.replace(' ', '-')}-{time.time():.0f}")
     with fault.around(), Repeated(health) as watcher, Repeated(observe) as observer:
+        workload = Workload([site.agent(node) for node in site.NODES], f"faults/{name.replace(' ', '-')}-{time.time():.0f}")
         site.until(f"healthy before {name}", lambda: watcher.good_since(0, 2), PATIENCE)
         with workload:
             time.sleep(QUIET)
