@@ -1,0 +1,59 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Certificates are signed by the authority that was there before the first run, and made anew before they end."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import ssl
+import typing as t
+
+from conftest import SECRETS, SERVERS, Cluster, Node, until
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+
+Play = t.Callable[..., str]
+
+
+def served(node: Node) -> x509.Certificate:
+    """What a server shows to who calls it."""
+    return x509.load_pem_x509_certificate(ssl.get_server_certificate((node.address, 8501)).encode())
+
+
+def end_soon(node: Node) -> None:
+    """Sign a server's certificate for 20 days."""
+    path = SECRETS / "servers" / f"{node.name}.pem"
+    old, authority = (x509.load_pem_x509_certificate(one.read_bytes()) for one in (path, SECRETS / "ca.pem"))
+    key: t.Any = serialization.load_pem_private_key((SECRETS / "ca.key").read_bytes(), None)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    times = (now - datetime.timedelta(days=1), now + datetime.timedelta(days=20))
+    new = x509.CertificateBuilder(authority.subject, old.subject, old.public_key(), x509.random_serial_number(), *times, list(old.extensions))
+    path.write_bytes(new.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+
+
+def test_the_authority_that_somebody_has_already_signs() -> None:
+    assert {served(node).issuer.rfc4514_string() for node in SERVERS} == {"CN=The authority of the company"}
+
+
+def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Cluster, play: Play) -> None:
+    def started() -> list[str]:
+        return [one.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {one.name}") for one in SERVERS]
+
+    node, before = SERVERS[0], started()
+    old = served(node).serial_number
+    end_soon(node)
+    (SECRETS / "ca.key").rename(SECRETS / "ca.key.elsewhere")
+    try:
+        refused = play("site.yml", "--tags", "consul_servers", code=2)
+    finally:
+        (SECRETS / "ca.key.elsewhere").rename(SECRETS / "ca.key")
+    assert "ends within 30 days" in re.sub(r"\s+", " ", refused)
+    assert served(node).serial_number == old
+
+    play("site.yml", "--tags", "consul_servers")
+    until("the new one is served", lambda: served(node).serial_number != old)
+    assert served(node).not_valid_after_utc > datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=390)
+    assert started() == before
+    cluster.is_healthy_again()
