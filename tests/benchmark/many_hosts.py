@@ -5,9 +5,9 @@
 
     python tests/benchmark/many_hosts.py [--clients 4 16 48] [--forks 10 50]
 
-Each host of the inventory is a node in a container of its own on this machine's engine, on the network benchmark-hosts. So the
-machine's cores do for all hosts what each host would do for itself: what a real site gains by forks is not seen here, and what
-grows faster than the number of hosts is. The image must be present.
+Each host of the inventory is a node in a container of its own on this machine's engine, with an address of its own on loopback. So
+the machine's cores do for all hosts what each host would do for itself: what a real site gains by forks is not seen here, and
+what grows faster than the number of hosts is. The image must be present.
 """
 
 from __future__ import annotations
@@ -22,21 +22,18 @@ import typing as t
 
 from nodes import IMAGE, PROJECT, again
 
-NETWORK = "benchmark-hosts"
-
 
 def inventory(folder: pathlib.Path, clients: int) -> pathlib.Path:
     """Three servers and so many clients, each with an address of its own."""
 
     def hosts(kind: str, count: int, first: int) -> dict[str, t.Any]:
-        return {f"benchmark-{kind}{number + 1}": {"consul_agent_advertise_addr": f"172.29.0.{first + number}"} for number in range(count)}
+        return {f"benchmark-{kind}{number + 1}": {"consul_agent_advertise_addr": f"127.1.0.{first + number}"} for number in range(count)}
 
     variables = {
         "ansible_connection": "local",
         "consul_agent_image": IMAGE,
-        "consul_agent_network": NETWORK,
-        "consul_agent_network_subnet": "172.29.0.0/24",
-        "consul_agent_ipv4_address": "{{ consul_agent_advertise_addr }}",
+        "consul_agent_bind_addr": "{{ consul_agent_advertise_addr }}",
+        "consul_agent_client_addr": "{{ consul_agent_advertise_addr }}",
         "consul_agent_secrets": str(folder / "secrets"),
     }
     servers = {"hosts": hosts("server", 3, 11), "vars": {"consul_agent_http_url": "http://{{ consul_agent_advertise_addr }}:8500"}}
