@@ -165,7 +165,7 @@ def did(before: Seen, after: Seen, events: list[str]) -> list[str]:
         "update": was["HostConfig"] != is_now["HostConfig"],
         "stop": ran and not runs,
         "start": runs and not ran,
-        "reload": "kill 1" in events,
+        "reload": "exec_start: sh -c kill -HUP 1" in events,
         "restart": was["State"]["Running"] and runs and was["State"]["StartedAt"] != is_now["State"]["StartedAt"],
     }
     return [*recovered, *(action for action, really in happened.items() if really)]

@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
+import signal
+import time
 
 import pytest
-from node import HIDDEN, Json, Node, Seen, did, now
+from node import HIDDEN, NAME, Json, Node, Seen, did, now
 from table import CHANGES, Change, steps
 
 
@@ -63,6 +66,18 @@ def test_what_may_not_be_done_now_waits(node: Node) -> None:
     assert predicted["plan"] == done["plan"] and predicted["plan"]["actions"] == ["restart"]
     assert [(one["pending"], one["changed"]) for one in (predicted, done)] == [(True, True), (True, False)]
     assert node.look() == start and node.events(since) == []
+
+
+def test_a_node_that_was_reloaded_is_started_again_when_it_ends(node: Node) -> None:
+    """The engine took the reload for no stop by hand."""
+    options = {**list(steps(CHANGES))[-1][2], "state": "started", "restart_policy": "unless-stopped", "log_level": "info"}
+    node.bring_to(options)
+    assert node.run({**options, "log_level": "warn"})["plan"]["actions"] == ["reload"]
+    os.kill(node.api.inspect_container(NAME)["State"]["Pid"], signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while not ((live := node.api.inspect_container(NAME))["RestartCount"] and live["State"]["Running"]):
+        assert time.monotonic() < deadline, live["State"]
+        time.sleep(0.1)
 
 
 def judge_diff(answer: Json) -> None:

@@ -56,6 +56,7 @@ def test_the_leaders_host_is_switched_off_and_on(cluster: Cluster, kept: str) ->
 
 
 def test_all_hosts_lose_power_at_once(cluster: Cluster, kept: str) -> None:
+    """One of them runs a server that was reloaded before, with a new certificate."""
     machines = [node.machine for node in cluster.nodes]
     docker("kill", *machines)
     try:

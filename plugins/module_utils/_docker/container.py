@@ -100,8 +100,7 @@ class Container:
     def reload(self) -> None:
         """Let the process read its configuration again (SIGHUP); when that ends it, undo and start it as it was."""
         try:
-            with self.engine.doing(f"send SIGHUP to the container {self.name}"):
-                self.engine.api.kill(self.name, "SIGHUP")
+            self._hang_up()
             self.wait()
         except (ContainerError, EngineError) as exc:
             self.undo()
@@ -181,6 +180,19 @@ class Container:
             if time.monotonic() > deadline:
                 raise ContainerError(f"The container {self.name} runs but was not ready within {self.ready_timeout:g} s: {reason}. {self._last_words()}")
             time.sleep(POLL)
+
+    def _hang_up(self) -> None:
+        """Send SIGHUP from within the container.
+
+        A container that was sent any signal by the engine counts as stopped by hand: the engine then starts it neither when it ends
+        nor when its host comes up again.
+        """
+        with self.engine.doing(f"send SIGHUP in the container {self.name}"):
+            command = self.engine.api.exec_create(self.name, ["sh", "-c", "kill -HUP 1"])
+            output = self.engine.api.exec_start(command)
+            code = self.engine.api.exec_inspect(command)["ExitCode"]
+        if code:
+            raise ContainerError(f"SIGHUP could not be sent in the container {self.name}: {output.decode(errors='replace').strip()} (exit code {code}).")
 
     def _put_back(self, was_running: bool) -> None:
         self.remove()
