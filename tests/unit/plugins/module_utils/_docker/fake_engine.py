@@ -40,6 +40,8 @@ class FakeEngine:
         self.journal: list[str] = []
         self.exits: set[str] = set()
         """Images whose containers end at once."""
+        self.has_shell = True
+        """Whether a command can be run in a container."""
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -87,7 +89,9 @@ class FakeEngine:
             (r"/containers/create", lambda: self._create(query["name"], body)),
             (r"/containers/([^/]+)/json", lambda name: self._found(name, lambda one: (200, self._shown(one)))),
             (r"/containers/([^/]+)/start", lambda name: self._found(name, self._start)),
-            (r"/containers/([^/]+)/(?:stop|kill)", lambda name: self._found(name, self._stop if "stop" in path else lambda one: (204, b""))),
+            (r"/containers/([^/]+)/stop", lambda name: self._found(name, self._stop)),
+            (r"/containers/([^/]+)/exec", lambda name: self._found(name, lambda _one: (201, {"Id": " ".join(body["Cmd"])}))),
+            (r"/exec/.+/json", lambda: (200, {"ExitCode": 0 if self.has_shell else 127})),
             (r"/containers/([^/]+)/restart", lambda name: self._found(name, self._start)),
             (r"/containers/([^/]+)/update", lambda name: self._found(name, lambda one: self._update(one, body))),
             (r"/containers/([^/]+)/rename", lambda name: self._found(name, lambda one: self._rename(one, query["name"]))),

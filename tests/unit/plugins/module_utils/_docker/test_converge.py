@@ -126,6 +126,27 @@ def test_applied_twice_means_no_change_and_an_empty_plan_means_the_same(first: C
             fake.close()
 
 
+def reload(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch, said: bytes = b"") -> list[str]:
+    """Reload the container; the calls that this makes. What is run in a container is read from a raw connection, which the fake has not."""
+    converge_to(fake, BASE)
+    fake.journal.clear()
+    engine = Engine(fake.host)
+    monkeypatch.setattr(engine.api, "exec_start", lambda command: fake.journal.append(command["Id"]) or said)
+    Container(engine, "node1", lambda _live: None, lambda: fake.journal.append("undo"), stop_timeout=1, ready_timeout=1).reload()
+    return fake.journal
+
+
+def test_a_reload_is_no_signal_of_the_engines(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reload(fake, monkeypatch) == ["POST /containers/node1/exec", "sh -c kill -HUP 1"]
+
+
+def test_a_container_that_cannot_be_reloaded_runs_as_it_was(fake: FakeEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake.has_shell = False
+    with pytest.raises(ContainerError, match=r"could not be sent in the container node1: no sh \(exit code 127\)\.\n.*former configuration"):
+        reload(fake, monkeypatch, b"no sh\n")
+    assert fake.journal[2:] == ["undo", "POST /containers/node1/restart"]
+
+
 def test_what_a_foreign_container_lacks_is_a_difference(fake: FakeEngine) -> None:
     converge_to(fake, BASE)
     del next(iter(fake.containers.values()))["Config"]["StopTimeout"]
