@@ -34,6 +34,7 @@ def test_one_server_that_is_left_has_all_data(machine: Machine, play: Play, tmp_
     machine.consul("node1", "kv put molecule/backup everywhere")
     machine.run("docker kill node1 node2")
     try:
+        assert "No cluster leader" in play("playbooks/backup.yml", "-e", f"backup_dir={tmp_path}", "--limit", "node3", code=2)
         play("playbooks/backup.yml", "-e", f"backup_dir={tmp_path}", "-e", "backup_stale=yes", "--limit", "node3")
     finally:
         machine.run("docker start node1 node2")
