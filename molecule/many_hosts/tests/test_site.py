@@ -24,8 +24,14 @@ PYTHON = "/opt/discovery.consul/venv/bin/python"
 
 
 def test_every_host_finds_the_cluster_healthy(cluster: Cluster) -> None:
-    results = cluster.judge("docker_hosts")
-    assert {host: result["verdict"] for host, result in results.items()} == {node.name: "healthy" for node in NODES}
+    results = cluster.judge("docker_hosts", wait_for="healthy", timeout=60)
+    assert {host: (result["verdict"], result["failed_rules"]) for host, result in results.items()} == {node.name: ("healthy", []) for node in NODES}
+
+
+def test_checks_at_the_same_time_do_not_disturb_each_other(cluster: Cluster) -> None:
+    for _time in range(3):
+        results = cluster.judge("docker_hosts")
+        assert {host: result["failed_rules"] for host, result in results.items() if "security" in result["failed_rules"]} == {}
 
 
 def test_nodes_listen_for_each_other_on_their_own_address_only() -> None:

@@ -12,6 +12,7 @@ answered at the deadline is an answer, too.
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 import typing as t
@@ -38,6 +39,11 @@ SETTLE_PAUSE = 0.1
 
 # The group of the question that no other answer waits for.
 KEYRING = "keyring"
+
+# Nodes answer for the gossip keys at once. Where two checks ask one server at the same moment, Consul mixes up whose answers they
+# are, and one of the two waits in vain; an answer that got lost on its way is waited for as well. So it is asked again.
+KEYRING_TRIES = 4
+KEYRING_PAUSE = 0.6
 
 # Where a failed write says that nothing was written.
 NOT_WRITTEN = "No cluster leader"
@@ -169,7 +175,7 @@ class Reader:
         crew.ask("cluster", {"checks": _job(self.connect(via), "/v1/health/state/any", consistent="")})
         crew.ask("cluster", {"services": _job(self.connect(via), "/v1/catalog/services")})
         if _encrypted(readings):
-            crew.ask(KEYRING, {"keyring": _job(self.connect(via), "/v1/operator/keyring")})
+            crew.ask(KEYRING, {"keyring": lambda: _first_answer(lambda: self.connect(via).get("/v1/operator/keyring"))})
         for name, last in _unsettled(readings).items():
             crew.ask(f"node {name}", {"settled": _settle_job(self.connect(urls[name]), last)})
         if self.write:
@@ -229,6 +235,18 @@ def _value(data: t.Any) -> str | None:
 
 def _job(client: Client, path: str, **params: str) -> Ask:
     return lambda: client.get(path, **params)
+
+
+def _first_answer(ask: Ask) -> Answer:
+    """Ask again and again while there is no answer, and take the first that comes."""
+    answers: queue.Queue[Answer] = queue.Queue()
+    for _time in range(KEYRING_TRIES):
+        threading.Thread(target=lambda: answers.put(_caught(ask)), daemon=True).start()
+        try:
+            return answers.get(timeout=KEYRING_PAUSE)
+        except queue.Empty:
+            continue
+    return answers.get()
 
 
 def _caught(ask: Ask) -> Answer:

@@ -96,6 +96,21 @@ def test_only_an_encrypted_cluster_is_asked_for_its_keys() -> None:
         assert encrypted.read().cluster["keyring"].good
 
 
+def test_gossip_keys_are_asked_for_again_when_no_answer_comes() -> None:
+    with Cluster("acl_token") as cluster:
+        agent = cluster.agents["s1"]
+        agent.answers = Lost(agent.answers, WHOLE["keyring"], times=2)
+        assert cluster.read().cluster["keyring"].good
+        assert agent.asked("GET").count(WHOLE["keyring"]) == 3
+
+
+def test_gossip_keys_that_never_come_are_told() -> None:
+    with Cluster("acl_token") as cluster:
+        agent = cluster.agents["s1"]
+        agent.answers = Lost(agent.answers, WHOLE["keyring"], times=99)
+        assert cluster.read(budget=2).cluster["keyring"].error == "no answer within 1 s"
+
+
 def test_a_server_that_follows_nobody_does_not_speak_for_the_cluster() -> None:
     with Cluster("healthy") as cluster:
         cluster.agents["s1"].answers["/v1/status/leader"] = (200, "")
@@ -154,6 +169,20 @@ class Later(t.Dict[str, t.Tuple[int, t.Any]]):
 
     def get(self, key: str, default: t.Any = None) -> t.Any:
         return self.first.pop(0) if key == self.path and self.first else super().get(key, default)
+
+
+class Lost(t.Dict[str, t.Tuple[int, t.Any]]):
+    """Answers of which one gets lost on its way some times."""
+
+    def __init__(self, answers: dict[str, tuple[int, t.Any]], path: str, times: int) -> None:
+        super().__init__(answers)
+        self.path, self.times = path, times
+
+    def get(self, key: str, default: t.Any = None) -> t.Any:
+        if key == self.path and self.times:
+            self.times -= 1
+            time.sleep(30)
+        return super().get(key, default)
 
 
 def probe(**answers: tuple[int, t.Any]) -> tuple[Answer, Agent]:
