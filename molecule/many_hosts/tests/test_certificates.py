@@ -54,6 +54,8 @@ def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Clu
 
     play("site.yml", "--tags", "consul_servers")
     until("the new one is served", lambda: served(node).serial_number != old)
-    assert served(node).not_valid_after_utc > datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=390)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    assert served(node).not_valid_after_utc > now + datetime.timedelta(days=390)
+    assert served(node).not_valid_before_utc < now - datetime.timedelta(hours=23)
     assert started() == before
     cluster.is_healthy_again()
