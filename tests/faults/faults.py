@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import json
+import pathlib
 import shutil
 import time
 import typing as t
+import urllib.request
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 
 from . import interrupted, site
 from .site import SERVERS, docker, shell
@@ -20,6 +23,8 @@ from .watcher import health
 BROKEN = 12
 
 MOVED_TO = "172.30.0.77"
+
+CLOCK = pathlib.Path(__file__).parent / "clock.py"
 
 
 def leader_killed(trial: Trial) -> None:
@@ -47,6 +52,30 @@ def leader_frozen(trial: Trial) -> None:
     with trial.broken(f"{name} frozen"):
         time.sleep(BROKEN)
     docker("unpause", name)
+
+
+def clock_jumped(_trial: Trial) -> None:
+    """The leader's clock is an hour ahead, then an hour behind, and then right again; that of its host stays as it is.
+
+    Each time a follower comes back, so that certificates are looked at by that clock.
+    """
+    node = site.leader()
+    for seconds in (3600, -3600, 0):
+        _set_clock(node, seconds)
+        docker("restart", site.follower().name)
+        time.sleep(BROKEN)
+        _until_healthy()
+
+
+def _set_clock(node: site.Node, seconds: int) -> None:
+    process = docker("top", node.name, "-C", "consul", "-o", "pid").split()[-1]
+    docker("pause", node.name)
+    site.run("docker", "exec", site.HOST, "python3", "-c", CLOCK.read_text(), process, str(seconds))
+    docker("unpause", node.name)
+    with urllib.request.urlopen(f"{node.expected['http']}/v1/status/leader", timeout=10) as response:
+        ahead = parsedate_to_datetime(response.headers["Date"]).timestamp() - time.time()
+    if abs(ahead - seconds) > 60:
+        raise RuntimeError(f"{node.name} is {ahead:.0f} s ahead, not {seconds} s")
 
 
 def minority_partitioned(trial: Trial) -> None:
@@ -137,7 +166,7 @@ def _with_data_aside(name: str, script: str) -> None:
 
 
 def _until_healthy() -> None:
-    site.until("healthy", lambda: all(health()[0] for _time in range(3)), PATIENCE)
+    site.until("healthy", lambda: all(health().good for _time in range(3)), PATIENCE)
 
 
 def _data(name: str) -> str:
@@ -242,6 +271,7 @@ FAULTS: dict[str, Fault] = {
     "all servers killed": Fault(all_servers_killed),
     "one server's data wiped": Fault(data_wiped),
     "leader's disk full": Fault(disk_full, around=small_disks),
+    "leader's clock jumps": Fault(clock_jumped),
     "registrator killed in a churn": Fault(registrator_killed),
     "engine restarted": Fault(engine_restarted),
     "host rebooted": Fault(host_rebooted),

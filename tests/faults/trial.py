@@ -61,6 +61,8 @@ class Result:
     failed_again: int
     lost: int
     degraded: float | None
+    # Seconds from the moment at which one of Consul's nodes first said so; negative when the health check was faster.
+    after_consul: float | None
     healthy: float
     wrong: list[str]
 
@@ -79,14 +81,16 @@ def run(name: str, fault: Fault, folder: pathlib.Path) -> tuple[Result, Workload
             site.until(f"healthy after {name}", lambda: watcher.good_since(ended, 3) and observer.good_since(ended, 3), PATIENCE)
             time.sleep(QUIET)
     workload.history.save(folder / f"{name.replace(' ', '-')}.jsonl")
-    return _result(name, (begun, ended), workload.history, watcher, [*trial.periods, *broken_periods(observer.readings)]), workload
+    return _result(name, (begun, ended), workload.history, watcher, observer, trial.periods), workload
 
 
-def _result(name: str, when: tuple[float, float], history: History, watcher: Repeated, periods: list[Period]) -> Result:
+def _result(name: str, when: tuple[float, float], history: History, watcher: Repeated, observer: Repeated, periods: list[Period]) -> Result:
     begun, ended = when
+    periods = [*periods, *broken_periods(observer.readings)]
     findings = check(history.operations)
     bad = [reading.ended for reading in watcher.readings if not reading.good and reading.ended > begun]
     good = [reading.ended for reading in watcher.readings if reading.good and reading.ended > max([ended, *bad])]
+    known = [reading.answer.known for reading in observer.readings if reading.answer.known and reading.answer.known > begun]
     return Result(
         name=name,
         lasted=ended - begun,
@@ -96,6 +100,7 @@ def _result(name: str, when: tuple[float, float], history: History, watcher: Rep
         failed_again=sum(operation.failures > 1 for operation in history.operations),
         lost=len(findings.lost) + len(findings.doubled) + len(findings.ghosts) + len(findings.stale),
         degraded=bad[0] - begun if bad else None,
+        after_consul=bad[0] - known[0] if bad and known else None,
         healthy=max(0.0, good[0] - ended),
         wrong=findings.all + lies(watcher.readings, periods) + slow(watcher.readings),
     )
@@ -110,7 +115,18 @@ def still_there(workloads: t.Iterable[Workload]) -> list[str]:
     return wrong
 
 
-HEADINGS = ["fault or change", "lasted s", "without writes s", "operations", "failed", "failed again", "lost", "not healthy after s", "healthy after its end s"]
+HEADINGS = [
+    "fault or change",
+    "lasted s",
+    "without writes s",
+    "operations",
+    "failed",
+    "failed again",
+    "lost",
+    "not healthy after s",
+    "after Consul knew s",
+    "healthy after its end s",
+]
 
 
 def table(results: list[Result]) -> str:
@@ -123,4 +139,5 @@ def table(results: list[Result]) -> str:
 def _row(result: Result) -> list[str]:
     seconds = [f"{number:.1f}" for number in (result.lasted, result.without_writes)]
     counts = [str(number) for number in (result.operations, result.failed, result.failed_again, result.lost)]
-    return [result.name, *seconds, *counts, "never" if result.degraded is None else f"{result.degraded:.1f}", f"{result.healthy:.1f}"]
+    told = ["never" if moment is None else f"{moment:.1f}" for moment in (result.degraded, result.after_consul)]
+    return [result.name, *seconds, *counts, *told, f"{result.healthy:.1f}"]

@@ -52,20 +52,33 @@ PARAMETERS: dict[str, t.Any] = {
 
 
 @dataclass(frozen=True)
+class Answer:
+    """Of the health check (`words` are the rules that are not met) or of the observer (what is broken)."""
+
+    good: bool
+    words: str = ""
+    # When a node said what is broken, if any did: that a node does not answer is not known to Consul yet.
+    known: float | None = None
+
+
+@dataclass(frozen=True)
 class Reading:
-    """One answer: of the health check (`words` are the rules that are not met) or of the observer (what is broken)."""
+    """An answer, and when it was asked for and given."""
 
     begun: float
     ended: float
-    good: bool
-    words: str = ""
+    answer: Answer
+
+    @property
+    def good(self) -> bool:
+        return self.answer.good
 
 
 @dataclass
 class Repeated:
     """Asks the same question again and again, in a thread, and keeps the answers."""
 
-    ask: t.Callable[[], t.Tuple[bool, str]]
+    ask: t.Callable[[], Answer]
     readings: list[Reading] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -81,8 +94,8 @@ class Repeated:
     def _work(self) -> None:
         while not self._stop.is_set():
             begun = time.monotonic()
-            good, words = self.ask()
-            self.readings.append(Reading(begun, time.monotonic(), good, words))
+            answer = self.ask()
+            self.readings.append(Reading(begun, time.monotonic(), answer))
             self._stop.wait(PAUSE)
 
     def good_since(self, moment: float, times: int) -> bool:
@@ -91,37 +104,48 @@ class Repeated:
         return len(last) == times and all(one.good and one.begun > moment for one in last)
 
 
-def health() -> tuple[bool, str]:
+def health() -> Answer:
     result = check({**PARAMETERS, "token": site.secret("health")}, False)
-    return result["verdict"] == "healthy", f"{result['verdict']}: {', '.join(result['failed_rules'])}"
+    return Answer(result["verdict"] == "healthy", f"{result['verdict']}: {', '.join(result['failed_rules'])}")
 
 
-def observe() -> tuple[bool, str]:
+def observe() -> Answer:
     """Whether each node has the others as they should be."""
     with ThreadPoolExecutor(len(site.NODES)) as pool:
         views = list(pool.map(_view, site.NODES))
-    broken = [trouble for trouble, _leader in views if trouble]
-    leaders = {leader for _trouble, leader in views}
-    if not broken and (len(leaders) != 1 or not leaders <= {f"{node.address}:8300" for node in site.SERVERS}):
-        broken.append(f"leaders {leaders}")
-    return not broken, "; ".join(broken)
+    leaders = {view.leader for view in views if view.leader}
+    if len(leaders) > 1:
+        views.append(View(f"leaders {leaders}", known=time.monotonic()))
+    known = [view.known for view in views if view.known]
+    return Answer(not any(view.trouble for view in views), "; ".join(view.trouble for view in views if view.trouble), min(known, default=None))
 
 
-def _view(node: site.Node) -> tuple[str, str]:
-    """What is broken as a node sees it, and whom it names as the leader."""
+@dataclass(frozen=True)
+class View:
+    """What is broken as a node sees it, since when it is known to say so, and whom it names as the leader."""
+
+    trouble: str = ""
+    leader: str = ""
+    known: float | None = None
+
+
+def _view(node: site.Node) -> View:
     agent = site.agent(node)
     try:
         alive = {member["Name"]: member["Addr"] for member in agent.call("GET", "/v1/agent/members") if member["Status"] == 1}
         leader = str(agent.call("GET", "/v1/status/leader"))
         raft = agent.call("GET", "/v1/operator/raft/configuration?stale") if node.server else None
     except FailedError as exc:
-        return str(exc), ""
-    if alive != {one.name: one.address for one in site.NODES}:
-        return f"{node.name} sees {alive}", leader
+        return View(str(exc))
     voters = {(peer["Node"], peer["Address"]) for peer in raft["Servers"] if peer["Voter"]} if raft else None
-    if voters not in (None, {(one.name, f"{one.address}:8300") for one in site.SERVERS}):
-        return f"{node.name} has the voters {voters}", leader
-    return "", leader
+    trouble = ""
+    if alive != {one.name: one.address for one in site.NODES}:
+        trouble = f"{node.name} sees {alive}"
+    elif leader not in {f"{one.address}:8300" for one in site.SERVERS}:
+        trouble = f"{node.name} has the leader {leader!r}"
+    elif voters not in (None, {(one.name, f"{one.address}:8300") for one in site.SERVERS}):
+        trouble = f"{node.name} has the voters {voters}"
+    return View(trouble, leader, time.monotonic() if trouble else None)
 
 
 @dataclass(frozen=True)
@@ -137,11 +161,11 @@ def broken_periods(observed: list[Reading]) -> list[Period]:
     """Some broken moments in a row. What a reading shows was so at some time in it: certain is only what lies between two."""
     periods: list[Period] = []
     row: list[Reading] = []
-    for reading in [*observed, Reading(0, 0, good=True)]:
+    for reading in [*observed, Reading(0, 0, Answer(good=True))]:
         if not reading.good:
             row.append(reading)
         elif row:
-            periods.append(Period(row[0].ended, row[-1].begun, row[0].words))
+            periods.append(Period(row[0].ended, row[-1].begun, row[0].answer.words))
             row = []
     return periods
 
@@ -158,4 +182,4 @@ def lies(readings: list[Reading], periods: list[Period]) -> list[str]:
 
 def slow(readings: list[Reading]) -> list[str]:
     """Answers that took longer than they may."""
-    return [f"{one.ended - one.begun:.1f} s for {one.words}" for one in readings if one.ended - one.begun > REQUEST_TIMEOUT + MARGIN]
+    return [f"{one.ended - one.begun:.1f} s for {one.answer.words}" for one in readings if one.ended - one.begun > REQUEST_TIMEOUT + MARGIN]
