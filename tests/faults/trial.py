@@ -61,7 +61,7 @@ class Result:
     failed_again: int
     lost: int
     degraded: float | None
-    # Seconds from the moment at which one of Consul's nodes first said so; negative when the health check was faster.
+    # Seconds from the moment at which one of Consul's nodes first said so; 0 when the health check was faster.
     after_consul: float | None
     healthy: float
     wrong: list[str]
@@ -100,7 +100,7 @@ def _result(name: str, when: tuple[float, float], history: History, watcher: Rep
         failed_again=sum(operation.failures > 1 for operation in history.operations),
         lost=len(findings.lost) + len(findings.doubled) + len(findings.ghosts) + len(findings.stale),
         degraded=bad[0] - begun if bad else None,
-        after_consul=bad[0] - known[0] if bad and known else None,
+        after_consul=max(0.0, bad[0] - known[0]) if bad and known else None,
         healthy=max(0.0, good[0] - ended),
         wrong=findings.all + lies(watcher.readings, periods) + slow(watcher.readings),
     )
