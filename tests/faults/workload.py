@@ -18,7 +18,8 @@ from .history import MAYBE, NO, OK, History, Operation, Value
 
 # A client that waits longer would make outages look longer than they are.
 TIMEOUT = 2.0
-PAUSE = 0.05
+# Often enough to meet every moment without a leader; more would only slow down what is tried, on a small machine.
+PAUSE = 0.1
 LONGEST_LIST = 200
 
 # Where a write that failed is certain not to have happened: refused for want of a leader, or of rights that nobody could look up.

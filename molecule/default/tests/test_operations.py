@@ -44,6 +44,18 @@ def test_one_server_that_is_left_has_all_data(machine: Machine, play: Play, tmp_
     assert machine.consul("node2", "kv get molecule/backup") == "everywhere"
 
 
+def test_another_server_takes_the_part_of_the_first_when_its_host_is_gone(play: Play, tmp_path: pathlib.Path) -> None:
+    gone, others = tmp_path / "gone.json", NODES[1:]
+    gone.write_text(json.dumps({"all": {"hosts": {SERVERS[0].name: {"ansible_port": 1}}}}))
+    inventory = f"--inventory={gone}"
+    unreachable = 4
+    assert "The cluster is healthy." in play("playbooks/health.yml", inventory, code=unreachable)
+    play("playbooks/backup.yml", inventory, "-e", f"backup_dir={tmp_path}", code=unreachable)
+    assert list(tmp_path.glob("dc1/*.snap"))
+    output = play("site.yml", inventory, "--limit", others[-1].name, "--tags", "consul")
+    assert re.search(rf"Make the token of the node\] \**\s+ok: \[{others[-1].name} -> {others[0].name}", output), output
+
+
 def test_what_is_no_snapshot_is_refused(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
     (tmp_path / "nonsense.snap").write_text("nonsense")
     machine.consul("node1", "kv put molecule/backup kept")
