@@ -20,7 +20,7 @@ from .trial import PATIENCE, Fault, Trial
 from .watcher import health
 
 # How long something stays broken: longer than an election and than gossip needs to call a node failed, 6 s.
-BROKEN = 12
+BROKEN = 10
 
 MOVED_TO = "172.30.0.77"
 
@@ -192,12 +192,17 @@ def registrator_killed(_trial: Trial) -> None:
 
 def reloaded(_trial: Trial) -> None:
     """An option that nothing has to be restarted for."""
-    _changed({"consul_agent_log_level": "debug"}, restarts=0)
+    _restarting(0, "site.yml", *_with("log_level", "debug"))
+
+
+def gossip_key_changed(_trial: Trial) -> None:
+    """By its own playbook, which ends with site.yml."""
+    _restarting(0, "playbooks/rotate_gossip_key.yml")
 
 
 def option_changed(_trial: Trial) -> None:
     """An option that all nodes have to be restarted for."""
-    _changed({"consul_agent_raft_multiplier": 2}, restarts=4)
+    _restarting(4, "site.yml", *_with("raft_multiplier", 2))
 
 
 def image_changed(_trial: Trial) -> None:
@@ -205,11 +210,11 @@ def image_changed(_trial: Trial) -> None:
     image = docker("inspect", "--format", "{{.Config.Image}}", "node1")
     name = f"localhost/faults/consul:{time.time():.0f}"
     shell(f"printf 'FROM {image}\\nLABEL faults=another' | docker build --tag {name} -")
-    _changed({"consul_agent_image": name}, restarts=4)
+    _restarting(4, "site.yml", *_with("image", name))
 
 
 def change_interrupted(_trial: Trial) -> None:
-    interrupted.run_to_the_end(*_rolling(3))
+    interrupted.run_to_the_end(*_with("raft_multiplier", 3))
 
 
 @contextmanager
@@ -224,9 +229,9 @@ def nothing_there() -> t.Iterator[None]:
 def two_at_once(_trial: Trial) -> None:
     """Two plays want to change the same nodes: the second one stops at once, names the first one, and has changed nothing."""
     lock = "/run/discovery.consul/lock"
-    first = site.start("site.yml", *_rolling(4))
+    first = site.start("site.yml", *_with("raft_multiplier", 4))
     site.until("the first play holds the lock", lambda: first.poll() is not None or site.shell(f"ls {lock} 2>/dev/null || true"))
-    second = site.start("site.yml", *_rolling(5))
+    second = site.start("site.yml", *_with("raft_multiplier", 5))
     refused = " ".join(second.communicate()[0].split())
     if second.returncode == 0 or "Another play works on this host" not in refused or f"process {first.pid}," not in refused:
         raise RuntimeError(f"the second play was not refused: {refused[-3000:]}")
@@ -238,18 +243,18 @@ def two_at_once(_trial: Trial) -> None:
         raise RuntimeError(f"not the first play's change, but {configured}")
 
 
-def _rolling(raft_multiplier: int) -> tuple[str, ...]:
-    """A change that restarts all nodes."""
-    return ("--tags", "consul,health", "--extra-vars", json.dumps({"consul_agent_raft_multiplier": raft_multiplier}))
+def _with(option: str, value: t.Any) -> tuple[str, ...]:
+    """What site.yml is run with to change an option of the nodes."""
+    return ("--tags", "consul,health", "--extra-vars", json.dumps({f"consul_agent_{option}": value}))
 
 
-def _changed(options: dict[str, t.Any], restarts: int) -> None:
+def _restarting(number: int, playbook: str, *arguments: str) -> None:
+    """Run a playbook that restarts so many nodes."""
     before = _started()
-    site.play("site.yml", "--tags", "consul,health", "--extra-vars", json.dumps(options))
-    after = _started()
-    restarted = [name for name in after if after[name] != before[name]]
-    if len(restarted) != restarts:
-        raise RuntimeError(f"restarted: {restarted}, not {restarts} nodes")
+    site.play(playbook, *arguments)
+    restarted = [name for name, moment in _started().items() if moment != before[name]]
+    if len(restarted) != number:
+        raise RuntimeError(f"restarted: {restarted}, not {number} nodes")
 
 
 def _started() -> dict[str, str]:
@@ -278,6 +283,7 @@ FAULTS: dict[str, Fault] = {
     "all containers removed, site.yml": Fault(containers_made_anew),
     "a server at another address, site.yml": Fault(address_moved),
     "site.yml: reload": Fault(reloaded),
+    "rotate_gossip_key.yml": Fault(gossip_key_changed),
     "site.yml: option that restarts": Fault(option_changed),
     "site.yml: another image": Fault(image_changed),
     "site.yml: killed again and again": Fault(change_interrupted),
