@@ -33,6 +33,9 @@ NOT_ASKED = Answer(error="not asked over DNS, as its HTTP API does not answer")
 # gossip keys wait for it, too: Consul gives members that it believes alive 8 s to show theirs.
 FIRST_LOOK = 0.3
 
+# How long answers are waited for in seconds before it is looked whether the leader is still there, again and again.
+GLANCE = 0.5
+
 # A follower's commit index follows with the next heartbeat, 1 s at most with the slowest timers.
 SETTLE_READS = 20
 SETTLE_PAUSE = 0.1
@@ -92,10 +95,12 @@ class Crew:
         self._threads.append((group, thread))
         thread.start()
 
-    def wait(self, deadline: float, leave_out: t.Collection[str] = ()) -> None:
-        for group, thread in self._threads:
-            if group not in leave_out:
-                thread.join(max(0.0, deadline - time.monotonic()))
+    def wait(self, deadline: float, leave_out: t.Collection[str] = ()) -> bool:
+        """Whether all have answered by then."""
+        waited_for = [thread for group, thread in self._threads if group not in leave_out]
+        for thread in waited_for:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in waited_for)
 
     def answers(self) -> dict[tuple[str, str], Answer]:
         late = Answer(error=f"no answer within {time.monotonic() - self._begun:.0f} s")
@@ -135,9 +140,26 @@ class Reader:
         self._ask_dns(crew, readings)
         if readings.via is not None:
             self._ask_cluster(crew, readings)
-        crew.wait(begun + self.budget, leave_out={KEYRING, *(f"node {node.name}" for node in self.expected if _silent(readings, node))})
+        self._wait(crew, readings, begun + self.budget)
         crew.wait(first_look)
         return self._sorted(crew, readings.via)
+
+    def _wait(self, crew: Crew, readings: Readings, deadline: float) -> None:
+        """Until all have answered who do not hang, or the leader is lost: what it was asked may well come to nothing."""
+        leave_out = {KEYRING, *(f"node {node.name}" for node in self.expected if _silent(readings, node))}
+        while not crew.wait(min(deadline, time.monotonic() + GLANCE), leave_out):
+            if time.monotonic() >= deadline or self._leader_lost(readings):
+                return
+
+    def _leader_lost(self, readings: Readings) -> bool:
+        """Whether a server that followed the leader when it was first asked follows it no more. Servers know that by themselves."""
+        leader = readings.node(str(readings.via), "leader").data
+        glance = Crew()
+        for node in self.expected:
+            if leader and node.server and node.http and readings.node(node.name, "leader").data == leader:
+                glance.ask(node.name, {"leader": _job(self.connect(node.http), "/v1/status/leader")})
+        glance.wait(time.monotonic() + GLANCE)
+        return any(answer.good and answer.data != leader for answer in glance.answers().values())
 
     def _ask_dns(self, crew: Crew, readings: Readings) -> None:
         """A node whose HTTP API is silent is not asked over DNS: a datagram to it would be waited for in vain."""

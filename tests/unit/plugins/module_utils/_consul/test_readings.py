@@ -140,6 +140,27 @@ def test_calls_that_need_a_leader_do_not_add_up() -> None:
     assert cluster.agents["s1"].peak == len({"raft", "autopilot", "catalog", "checks", "services", "write"})
 
 
+def test_a_leader_that_is_lost_meanwhile_is_not_waited_for() -> None:
+    with Cluster("healthy") as cluster:
+        agent = cluster.agents["s1"]
+        agent.answers = Lost(agent.answers, WHOLE["checks"], times=1)
+        other = cluster.agents["s2"]
+        other.answers = Later(other.answers, OWN["leader"], [other.answers[OWN["leader"]]])
+        other.answers[OWN["leader"]] = (200, "")
+        begun = time.monotonic()
+        readings = cluster.read()
+        assert time.monotonic() - begun < 5
+    assert readings.cluster["checks"].status is None
+    assert judge(cluster.expected, readings, Limits()).level != "healthy"
+
+
+def test_a_slow_answer_is_waited_for_while_the_leader_is_there() -> None:
+    with Cluster("healthy") as cluster:
+        agent = cluster.agents["s1"]
+        agent.answers = Lost(agent.answers, WHOLE["checks"], times=1, seconds=2)
+        assert cluster.read().cluster["checks"].good
+
+
 def test_nobody_answers() -> None:
     expected = [replace(node, http="http://127.0.0.1:1") for node in EXPECTED]
     readings = Reader(expected, Client, lambda endpoint, transport: pytest.fail("asked over DNS")).read()
@@ -172,16 +193,16 @@ class Later(t.Dict[str, t.Tuple[int, t.Any]]):
 
 
 class Lost(t.Dict[str, t.Tuple[int, t.Any]]):
-    """Answers of which one gets lost on its way some times."""
+    """Answers of which one gets lost on its way some times, or comes late."""
 
-    def __init__(self, answers: dict[str, tuple[int, t.Any]], path: str, times: int) -> None:
+    def __init__(self, answers: dict[str, tuple[int, t.Any]], path: str, times: int, seconds: float = 30) -> None:
         super().__init__(answers)
-        self.path, self.times = path, times
+        self.path, self.times, self.seconds = path, times, seconds
 
     def get(self, key: str, default: t.Any = None) -> t.Any:
         if key == self.path and self.times:
             self.times -= 1
-            time.sleep(30)
+            time.sleep(self.seconds)
         return super().get(key, default)
 
 
