@@ -12,7 +12,7 @@ import signal
 
 from . import site
 
-STEP = 9
+STEP = 11
 CALLBACK = {"ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "callback"), "ANSIBLE_CALLBACKS_ENABLED": "die_at_task"}
 
 

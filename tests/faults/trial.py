@@ -18,7 +18,7 @@ from .watcher import Period, Repeated, broken_periods, health, lies, observe, sl
 from .workload import Workload
 
 # How long the load runs alone, before and after.
-QUIET = 1.5
+QUIET = 0.5
 
 # After a fault addresses and voters may take so long to mend themselves.
 PATIENCE = 180
