@@ -44,6 +44,10 @@ test: test-environment ## Everything that proves it
 test-registrator: test-environment ## Registrator on a real engine with a real Consul: bursts, restarts, registries
 	tests/registrator
 
+.PHONY: test-discovery
+test-discovery: test-environment ## The library consul_discovery on a real Consul, under a minute of changes
+	tests/discovery
+
 .PHONY: test-changes
 test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
 	tests/changes/run
@@ -63,6 +67,10 @@ test-faults: test-environment ## Four nodes under load while something happens t
 .PHONY: benchmark
 benchmark: test-environment ## Ratios against the peers, on a machine where the ports are free
 	$(BIN)/python tests/benchmark/nodes.py
+
+.PHONY: benchmark-registrator
+benchmark-registrator: test-environment ## What Registrator costs, alone and with thousands of containers: ONLY=deadlines takes ten minutes
+	tests/benchmark/run-registrator $(if $(ONLY),--only $(ONLY))
 
 .PHONY: build
 build: test-environment ## A tarball of the collection in dist/

@@ -7,7 +7,8 @@
 
 - a role that hands its options to a module gets them from the module's documentation: into `meta/argument_specs.yml`,
   `defaults/main.yml` and the call in `tasks/`, between the lines `# BEGIN rendered` and `# END rendered`;
-- each role's README gets its table of variables, between `<!-- BEGIN ARGUMENTS -->` and `<!-- END ARGUMENTS -->`.
+- each role's README gets its table of variables, between `<!-- BEGIN ARGUMENTS -->` and `<!-- END ARGUMENTS -->`;
+- READMEs get the plays that Molecule runs, between `<!-- BEGIN EXAMPLE name -->` and `<!-- END EXAMPLE -->`.
 
 With --check nothing is written, and the exit status is 1 when something is not as it would be written.
 """
@@ -27,6 +28,9 @@ Json = t.Dict[str, t.Any]
 
 YAML_MARKS = (re.compile(r"^( *)# BEGIN rendered[^\n]*\n", re.M), re.compile(r"^ *# END rendered", re.M))
 HTML_MARKS = (re.compile(r"^()<!-- BEGIN ARGUMENTS -->\n", re.M), re.compile(r"^<!-- END ARGUMENTS -->", re.M))
+
+EXAMPLE_MARKS = (re.compile(r"^()<!-- BEGIN EXAMPLE \w+ -->\n", re.M), re.compile(r"^<!-- END EXAMPLE -->", re.M))
+EXAMPLES = ROOT / "molecule" / "many_hosts" / "examples"
 
 
 class Dumper(yaml.SafeDumper):
@@ -72,6 +76,9 @@ def role_options(role: str, source: Json) -> Json:
             default = source["defaults"][name]
             own = {"required": False, "default": default.strip() if isinstance(default, str) else default}
         found[f"{role}_{name}"] = _for_role(name, {**option, **own}, role, source)
+        if name in source.get("resolved", {}):
+            found[f"{role}_{name}"].pop("default", None)
+            found[f"{role}_{name}"]["description"].append(source["resolved"][name].strip())
     return found
 
 
@@ -115,11 +122,13 @@ def between(text: str, marks: tuple[re.Pattern[str], re.Pattern[str]], body: t.C
     return text[: begin.end()] + body(begin[1]) + text[end.start() :]
 
 
-def call(role: str, options: Json) -> str:
-    """The arguments of the role's call of its module."""
+def call(role: str, options: Json, resolved: t.Container[str]) -> str:
+    """The arguments of the role's call of its module. What the role resolves is in its variable of that name, with two underscores in front."""
     lines = []
     for name, option in options.items():
         given = f"{name} | default(omit)" if "default" not in option and not option.get("required") else name
+        if name[len(role) + 1 :] in resolved:
+            given = f"__{name}"
         lines.append(f'{name[len(role) + 1 :]}: "{{{{ {given} }}}}"\n')
     return "".join(lines)
 
@@ -140,6 +149,15 @@ def table(specs: Json) -> str:
     return out + "\n"
 
 
+def example(text: str) -> str:
+    """`text` with the example that it names, which is one of those that are tested."""
+    found = re.search(r"<!-- BEGIN EXAMPLE (\w+) -->", text)
+    if found is None:
+        return text
+    play = re.sub(r"\A---\n(#[^\n]*\n)*", "", (EXAMPLES / f"{found[1]}.yml").read_text(encoding="utf-8"))
+    return between(text, EXAMPLE_MARKS, lambda _by: f"\n```yaml\n{play}```\n\n")
+
+
 def _lines(text: str | list[str]) -> list[str]:
     return [line.strip() for line in ([text] if isinstance(text, str) else text)]
 
@@ -158,14 +176,21 @@ def rendered() -> t.Iterator[tuple[pathlib.Path, str]]:
         options = role_options(role, source)
         defaults = {name: option["default"] for name, option in options.items() if "default" in option}
         for path in sorted([folder / "meta" / "argument_specs.yml", folder / "defaults" / "main.yml", *(folder / "tasks").glob("*.yml")]):
-            body = dump(options) if path.parent.name == "meta" else dump(defaults) if path.parent.name == "defaults" else call(role, options)
+            body = (
+                dump(options)
+                if path.parent.name == "meta"
+                else dump(defaults)
+                if path.parent.name == "defaults"
+                else call(role, options, source.get("resolved", {}))
+            )
             text = between(path.read_text(encoding="utf-8"), YAML_MARKS, lambda by, body=body: indent(body, by))  # type: ignore[misc]
             specs_by_role[path] = text
             yield path, text
     for readme in sorted((ROOT / "roles").glob("*/README.md")):
         path = readme.parent / "meta" / "argument_specs.yml"
         specs = yaml.safe_load(specs_by_role.get(path) or path.read_text(encoding="utf-8"))
-        yield readme, between(readme.read_text(encoding="utf-8"), HTML_MARKS, lambda _by, specs=specs: table(specs))  # type: ignore[misc]
+        yield readme, between(example(readme.read_text(encoding="utf-8")), HTML_MARKS, lambda _by, specs=specs: table(specs))  # type: ignore[misc]
+    yield ROOT / "README.md", example((ROOT / "README.md").read_text(encoding="utf-8"))
 
 
 def main() -> int:

@@ -18,16 +18,12 @@ Json = t.Dict[str, t.Any]
 
 
 class ActionModule(ActionBase):
-    """The module, told who wants the lock; once more when its holder was a process of this machine that is gone."""
+    """The module, told who wants the lock."""
 
     def run(self, tmp: str | None = None, task_vars: Json | None = None) -> Json:
         super().run(tmp, task_vars)
-        arguments: Json = {**self._task.args, "holder": play.this_play()}
-        result = self._ask(arguments, task_vars)
-        held_by = result.get("held_by")
-        if held_by and play.is_dead(held_by):
-            result = self._ask({**arguments, "dead": held_by}, task_vars)
-        return result
+        result = play.ask_as_this_play(self._task.args, lambda arguments: self._ask(arguments, task_vars))
+        return {**result, "strategy": str(self._task.get_play().strategy)}
 
     def _ask(self, arguments: Json, task_vars: Json | None) -> Json:
         """The module's result. Where the host is this machine it takes no module, whose start is all that a lock costs."""

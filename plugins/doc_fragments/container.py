@@ -70,7 +70,10 @@ options:
     description: Limit of open files. The engine's own when it is not given.
     type: int
   log_driver:
-    description: The engine's logging driver for this container. The engine's own default when it is not given.
+    description:
+      - The engine's logging driver for this container.
+      - When it is not given, V(json-file) with three files of 10 MiB each, unless the engine has another default driver or a limit in its
+        C(daemon.json).
     type: str
   log_options:
     description: Options of O(log_driver).
@@ -94,10 +97,10 @@ requirements:
   - docker (the Docker SDK for Python) >= 5.0.3
 attributes:
   action_group:
-    description: Use C(group/discovery.consul.consul) in C(module_defaults) to set defaults for this module.
+    description: Use C(group/discovery.consul.container) in C(module_defaults) to set defaults for this module.
     support: full
     membership:
-      - discovery.consul.consul
+      - discovery.consul.container
   check_mode:
     description: Can run in check mode and return the changes that it would make.
     support: full

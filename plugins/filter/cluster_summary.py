@@ -12,7 +12,7 @@ author:
   - The discovery.consul contributors (@discovery-consul)
 description:
   - Shows each node with its role, address, state and HTTP interface, the leader, the services, and how to ask for them.
-positional: expected, token_file
+positional: expected, token_file, stand_in
 options:
   _input:
     description: What the module M(discovery.consul.consul_cluster_health) returned.
@@ -25,6 +25,10 @@ options:
     required: true
   token_file:
     description: File with the ACL token to ask with, or an empty text where none is needed.
+    type: str
+    default: ""
+  stand_in:
+    description: The image that is used instead of the wanted one, or an empty text.
     type: str
     default: ""
 """
@@ -48,9 +52,10 @@ Json = t.Dict[str, t.Any]
 
 HEADER = ("node", "role", "address", "state", "HTTP")
 OWN_SERVICE = "consul"
+MOST_CHECKS = 5
 
 
-def cluster_summary(health: Json, expected: list[Json], token_file: str = "") -> list[str]:
+def cluster_summary(health: Json, expected: list[Json], token_file: str = "", stand_in: str = "") -> list[str]:
     """The table and what is worth knowing below it."""
     interfaces = {node["name"]: node for node in expected}
     nodes = health.get("nodes") or []
@@ -60,6 +65,9 @@ def cluster_summary(health: Json, expected: list[Json], token_file: str = "") ->
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
     registered = sorted(name for name in health.get("services") or [] if name != OWN_SERVICE)
     lines += [_line("verdict", health["verdict"]), _line("leader", leader), _line("services", ", ".join(registered) or "none yet")]
+    critical = health.get("critical_checks") or []
+    lines += [_line("critical", text) for text in critical[:MOST_CHECKS]]
+    lines += [_line("critical", f"and {len(critical) - MOST_CHECKS} more checks")] if len(critical) > MOST_CHECKS else []
     name = registered[0] if registered else OWN_SERVICE
     web = next((node["http"] for node in expected if node.get("http")), None)
     if web:
@@ -70,6 +78,8 @@ def cluster_summary(health: Json, expected: list[Json], token_file: str = "") ->
     if dns:
         address, _colon, port = dns.rpartition(":")
         lines.append(_line("ask by DNS", f"dig @{address} -p {port} {name}.service.consul"))
+    if stand_in:
+        lines.append(_line("attention", f"{stand_in} stands in for the wanted image, which no registry gave."))
     return lines
 
 

@@ -12,8 +12,8 @@ author:
   - The discovery.consul contributors (@discovery-consul)
 description:
   - Makes the list for the options O(discovery.consul.consul_cluster_health#module:servers) and
-    O(discovery.consul.consul_cluster_health#module:clients) from variables of the inventory. Facts are not needed.
-positional: hostvars
+    O(discovery.consul.consul_cluster_health#module:clients), as the filter P(discovery.consul.nodes#filter) finds the nodes.
+positional: hostvars, server
 options:
   _input:
     description: Names of the inventory hosts that are nodes.
@@ -24,38 +24,41 @@ options:
     description: The variable C(hostvars).
     type: dict
     required: true
+  server:
+    description: Whether these nodes are servers. Servers are asked themselves, clients only where they have a C(consul_agent_http_url).
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
 - name: Judge the cluster of the inventory
   discovery.consul.consul_cluster_health:
-    servers: "{{ groups['consul_servers'] | discovery.consul.expected_nodes(hostvars) }}"
+    servers: "{{ groups['consul_servers'] | discovery.consul.expected_nodes(hostvars, server=true) }}"
     clients: "{{ groups['consul_clients'] | default([]) | discovery.consul.expected_nodes(hostvars) }}"
 """
 
 RETURN = r"""
 _value:
-  description:
-    - A dictionary for each host, with C(name) from C(consul_agent_node_name) or the host's name, and, where they are set,
-      C(address) from C(consul_agent_advertise_addr), C(http) from C(consul_agent_http_url) and C(dns) from
-      C(consul_agent_dns_endpoint).
+  description: A dictionary for each host, with C(name) and, where they are known, C(address), C(http) and C(dns).
   type: list
   elements: dict
 """
 
 import typing as t
 
-VARIABLES = {"address": "consul_agent_advertise_addr", "http": "consul_agent_http_url", "dns": "consul_agent_dns_endpoint"}
+from ansible_collections.discovery.consul.plugins.plugin_utils import nodes
 
 
-def expected_nodes(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> list[dict[str, str]]:
+def expected_nodes(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any], server: bool = False) -> list[dict[str, str]]:
     """A dictionary for each of `hosts`."""
-    return [_node(host, hostvars[host]) for host in hosts]
+    return [_expected(hostvars[host], nodes.find(host, hostvars[host], server), server) for host in hosts]
 
 
-def _node(host: str, variables: t.Mapping[str, t.Any]) -> dict[str, str]:
-    found = {key: variables.get(variable) for key, variable in VARIABLES.items()}
-    return {"name": str(variables.get("consul_agent_node_name") or host), **{key: str(value) for key, value in found.items() if value}}
+def _expected(variables: t.Mapping[str, t.Any], node: dict[str, t.Any], server: bool) -> dict[str, str]:
+    # The interface of a client is its own host's alone, unless its operator says where others reach it.
+    asked = server or bool(variables.get("consul_agent_http_url"))
+    found = {"address": node["address"], "http": node["http"] if asked else "", "dns": node["dns"]}
+    return {"name": node["name"], **{key: value for key, value in found.items() if value}}
 
 
 class FilterModule:

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: node_conflicts
-short_description: What the nodes of an inventory claim twice
+short_description: What does not fit among the nodes of an inventory
 version_added: "0.1.0"
 author:
   - The discovery.consul contributors (@discovery-consul)
 description:
-  - Finds node names and advertise addresses that two nodes share, and ports that two nodes publish on one Docker host.
+  - Finds node names and addresses that two nodes share, ports that two nodes publish on one Docker host, several nodes that bootstrap,
+    folders of secrets that differ within a datacenter, and folders of secrets that lie in an installed collection, where the next upgrade
+    of it would remove them.
 positional: hostvars
 options:
   _input:
@@ -33,18 +35,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: One sentence for each thing that is claimed twice.
+  description: One sentence for each thing that does not fit, with its remedy.
   type: list
   elements: str
 """
 
+import os
 import typing as t
+
+from ansible_collections.discovery.consul.plugins.plugin_utils import nodes
 
 Claims = t.Iterator[t.Tuple[str, str]]
 
 
 def node_conflicts(hosts: list[str], hostvars: t.Mapping[str, t.Any]) -> list[str]:
-    """One sentence for each thing that two of `hosts` claim."""
+    """One sentence for each thing that does not fit."""
     owners: dict[tuple[str, str], str] = {}
     found = []
     for host in hosts:
@@ -52,18 +57,60 @@ def node_conflicts(hosts: list[str], hostvars: t.Mapping[str, t.Any]) -> list[st
             owner = owners.setdefault(claim, host)
             if owner != host:
                 found.append(f"{owner} and {host} have the same {claim[0]}: {claim[1]}. Give each node its own.")
-    return found
+    return [*found, *_bootstrap_problems(hosts, hostvars), *_folder_problems(hosts, hostvars)]
 
 
 def _claims(host: str, variables: t.Mapping[str, t.Any]) -> Claims:
-    yield "node name", str(variables.get("consul_agent_node_name", host))
-    address = variables.get("consul_agent_advertise_addr") or variables.get("consul_agent_ipv4_address")
-    if address:
-        yield "address", str(address)
+    node = nodes.find(host, variables, server=False)
+    yield "node name", node["name"]
+    if node["address"]:
+        yield "address", node["address"]
     engine = "this machine" if variables.get("ansible_connection") == "local" else variables.get("ansible_host", host)
     for port in variables.get("consul_agent_published_ports") or []:
         published, _slash, protocol = str(port).partition("/")
         yield "port", f"{published.rpartition(':')[0]}/{protocol or 'tcp'} on {engine}"
+
+
+def _bootstrap_problems(hosts: list[str], hostvars: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """A server that bootstraps elects itself without asking anybody, so two of them are two clusters."""
+    alone = [host for host in hosts if (hostvars[host].get(nodes.FACT) or {}).get("bootstrap")]
+    if len(alone) > 1:
+        yield (
+            f"consul_agent_bootstrap makes clusters of their own of {', '.join(alone)}. Leave it out, since the servers count each other "
+            "(bootstrap_expect), or set it for one server only."
+        )
+
+
+def _folder_problems(hosts: list[str], hostvars: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Only hosts of the play have said which folder they use."""
+    folders: dict[str, tuple[str, str]] = {}
+    for host in hosts:
+        node = hostvars[host].get(nodes.FACT) or {}
+        folder, datacenter = node.get("secrets_folder"), str(node.get("datacenter"))
+        if not folder or not node.get("keeps"):
+            continue
+        first, other = folders.setdefault(datacenter, (folder, host))
+        if os.path.realpath(first) != os.path.realpath(folder):
+            yield (
+                f"{other} keeps the secrets of the datacenter {datacenter} in {first}, and {host} in {folder}. "
+                "Set consul_agent_secrets to one folder for all of them."
+            )
+    for folder, host in folders.values():
+        collection = _installed_collection(os.path.realpath(folder))
+        if collection:
+            yield (
+                f"{host} keeps its secrets in {folder}, inside the installed collection {collection}, where the next upgrade of the collection removes "
+                "them. Move the folder beside your inventory, and set consul_agent_secrets to it."
+            )
+
+
+def _installed_collection(folder: str) -> str:
+    """The collection that the folder is in, when ansible-galaxy installed it: a work tree has no manifest."""
+    parts = folder.split(os.sep)
+    for end in range(len(parts), 2, -1):
+        if parts[end - 3] == "ansible_collections" and os.path.isfile(os.path.join(os.sep.join(parts[:end]), "MANIFEST.json")):
+            return ".".join(parts[end - 2 : end])
+    return ""
 
 
 class FilterModule:

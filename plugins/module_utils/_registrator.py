@@ -8,6 +8,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
+import socket
 import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge
@@ -19,7 +22,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.fields im
 from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, REMOVE, START, WRITE, Difference, Plan, Plans
 from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST, MADE_LABEL, ContainerSpec, numeric_user
-from ansible_collections.discovery.consul.plugins.module_utils._registrator_proxy import EngineProxy, Part
+from ansible_collections.discovery.consul.plugins.module_utils._registrator_proxy import PROXY, EngineProxy, Part, said_since_start
 
 Json = t.Dict[str, t.Any]
 
@@ -27,7 +30,11 @@ TOKEN_FILE = "token"
 TOKEN_DIR = "/run/registrator"
 LISTENING = "Listening for Docker events"
 
-SWITCHES = ("internal", "explicit", "cleanup", "health_checks", "opt_in")
+MACHINE_ID = "/etc/machine-id"
+OWN_LABEL = "discovery.consul.registrator"
+"""The collection's own image has this label, and with it the flag `-owner`."""
+
+SWITCHES = ("internal", "explicit", "cleanup", "health_checks", "opt_in", "script_checks")
 OWN_FLAGS = ("address_from", "health_ttl", "listen", "log_format", "name_from", "on_container_stop", "on_exit")
 """What only our Registrator understands: left out unless it is given, so that any compatible image runs."""
 
@@ -36,12 +43,14 @@ class FlagError(OperatorError):
     """Options that contradict each other."""
 
 
-def flags(options: Json) -> list[str]:
+def flags(options: Json, owner: str | None = None) -> list[str]:
     """The command line, in the original's syntax."""
     valued = {
         "ip": options["ip"],
         "useIpFromLabel": options["use_ip_from_label"],
-        "tags": ",".join(tag.replace(",", "\\,") for tag in options["tags"]),
+        "tags": _listed(options["tags"]),
+        "allowed-names": _listed(options["allowed_names"]),
+        "owner": owner,
         "ttl": options["ttl"],
         "ttl-refresh": options["ttl_refresh"],
         "resync": options["resync"],
@@ -52,6 +61,24 @@ def flags(options: Json) -> list[str]:
     }
     switches = [f"-{name.replace('_', '-')}" for name in SWITCHES if options[name]]
     return [*switches, *(f"-{name}={value}" for name, value in valued.items() if value not in (None, "", 0)), *options["extra_flags"], options["registry"]]
+
+
+def _listed(items: t.Sequence[str]) -> str:
+    return ",".join(item.replace(",", "\\,") for item in items)
+
+
+def default_owner(hostname: str) -> str:
+    """The host's name, and enough of a digest of its machine's id to tell it from another host of that name.
+
+    The id itself is nobody's affair: what is written here can be read by everybody who reads the registry.
+    """
+    try:
+        with open(MACHINE_ID, encoding="ascii") as file:
+            machine = file.read().strip()
+    except OSError:
+        machine = ""
+    name = re.sub(r"[^A-Za-z0-9._-]", "-", hostname)[:100]
+    return f"{name}-{hashlib.sha256(f'discovery.consul registrator {machine}'.encode()).hexdigest()[:12]}" if machine else name
 
 
 def problems(options: Json) -> list[str]:
@@ -68,6 +95,12 @@ def problems(options: Json) -> list[str]:
         found.append("ip has no effect with internal, which registers container addresses. Give one of the two.")
     if options["ip"] and options["address_from"]:
         found.append("ip and address_from both say which address to register. Give one of the two.")
+    if options["engine_access"] == PROXY:
+        found += [
+            f"extra_flags has -{flag}, which the proxy would not know of. Give it as the option {option}."
+            for flag, option in (("tags", "tags"), ("useIpFromLabel", "use_ip_from_label"))
+            if any(re.match(rf"--?{flag}(=|$)", word) for word in options["extra_flags"])
+        ]
     if "://" not in options["registry"]:
         found.append(f"registry '{options['registry']}' is no URI. Write it like consul://127.0.0.1:8500.")
     return found
@@ -90,6 +123,7 @@ class Registrator:
         found = problems(self.options)
         if found:
             raise FlagError(f"Registrator {self.name}: {' '.join(found)}")
+        converge.judge_engine(self.engine, self.name)
         recovered = [steps.recover_unfinished(check_mode) for steps in (self.proxy.steps(), self._steps())]
         parts = [self.proxy.part(may_pull=not check_mode), self._part(may_pull=not check_mode)]
         if not self.proxy.is_wanted:
@@ -119,12 +153,21 @@ class Registrator:
         image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull)
         if image is None:
             return Part(converge.plan_unpulled(self.engine, self.name, self.options["image"]), lambda: None)
-        wanted = self._container(image).as_container()
+        wanted = converge.limited(self.engine, self.name, self._wanted(image))
         plan = converge.plan_container(self.engine, self.name, self.options["state"], wanted, image) + self._token_differences()
         return Part(plan, lambda: self._apply(plan, wanted))
 
+    def _wanted(self, image: Json) -> Json:
+        wanted = self._container(image).as_container()
+        if self.options["hostname"]:
+            # It stays in the host's network, where its registry is: only the name is its own.
+            wanted["Config"]["Hostname"] = self.options["hostname"]
+        return wanted
+
     def _container(self, image: Json) -> ContainerSpec:
         o = self.options
+        is_own = OWN_LABEL in ((image.get("Config") or {}).get("Labels") or {})
+        owner = o["owner"] or (default_owner(o["hostname"] or socket.gethostname()) if is_own else None)
         token = [(self.folder.path, TOKEN_DIR, True)] if o["token"] else []
         token_file = {"CONSUL_HTTP_TOKEN_FILE": f"{TOKEN_DIR}/{TOKEN_FILE}"} if o["token"] else {}
         access = self.proxy.access()
@@ -132,18 +175,21 @@ class Registrator:
             o,
             image=image["Name"],
             entrypoint=(image.get("Config") or {}).get("Entrypoint") or [],
-            command=flags(o),
-            network=HOST if not o["hostname"] else "bridge",
+            command=flags(o, owner),
+            network=HOST,
             mounts=[*access["mounts"], *token],
             environment={**access["environment"], **o["environment"], **token_file},
             labels={**o["labels"], MADE_LABEL: "container", "discovery.consul.role": "registrator"},
-            hostname=o["hostname"],
             groups=access["groups"],
         )
 
     def _token_differences(self) -> list[Difference]:
-        if self.options["token"] and self.folder.text(TOKEN_FILE) != self.options["token"]:
+        if not self.options["token"]:
+            return []
+        if self.folder.text(TOKEN_FILE) != self.options["token"]:
             return [Difference("token", "(hidden)", "(another one)", WRITE)]  # the program reads the file again by itself
+        if not self.folder.well_owned(TOKEN_FILE):
+            return [Difference("token.mode", "open to others", f"0600 {self.folder.uid}:{self.folder.gid}", WRITE)]
         return []
 
     def _apply(self, plan: Plan, wanted: Json) -> None:
@@ -159,5 +205,4 @@ class Registrator:
         return Container(self.engine, self.name, self._why_not_ready, self.proxy.undo, stop_timeout=o["stop_timeout"], ready_timeout=o["ready_timeout"])
 
     def _why_not_ready(self, live: Json) -> str | None:
-        del live
-        return None if LISTENING in self.engine.logs(self.name, lines=200) else "it does not listen for the engine's events yet"
+        return None if LISTENING in said_since_start(self.engine, self.name, live) else "it does not listen for the engine's events yet"

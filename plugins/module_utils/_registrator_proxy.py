@@ -29,8 +29,10 @@ SOCKET_TARGET = "/tmp/docker.sock"
 """Where the original looks for the engine, and so every compatible image."""
 
 FOLDER = "/run/engine"
-COMMAND = ["python3", "-m", "registrator.proxy", f"{FOLDER}/docker.sock", SOCKET_TARGET]
+COMMAND = ["python3", "-m", "registrator.proxy"]
+WHOLE = "whole"
 LISTENING = "Letting reads of"
+LINES = 200
 
 IN_MEMORY = {"type": "tmpfs", "device": "tmpfs", "o": "mode=0777,size=64k"}
 """Only the two containers see this volume, and the socket in it is its owner's alone."""
@@ -72,7 +74,7 @@ class EngineProxy:
         image = converge.find_image(self.engine, name, None if self.options["proxy_image"] else self.options["image_fallback"], may_pull)
         if image is None:
             return Part(_renamed(converge.plan_unpulled(self.engine, self.name, name)), lambda: None)
-        wanted = self._container(image).as_container()
+        wanted = converge.container_of(self.engine, self.name, self._container(image))
         plan = _renamed(converge.plan_container(self.engine, self.name, self.options["state"], wanted, image))
         return Part(plan, lambda: self._apply(plan, wanted))
 
@@ -103,12 +105,18 @@ class EngineProxy:
             o,
             image=image["Name"],
             entrypoint=COMMAND[:1],
-            command=COMMAND[1:],
+            command=[*COMMAND[1:], *self._flags(), f"{FOLDER}/docker.sock", SOCKET_TARGET],
             network="none",
             mounts=[(o["docker_socket"], SOCKET_TARGET, True), (self.volume, FOLDER, False)],
             labels={**o["labels"], MADE_LABEL: "container", "discovery.consul.role": "registrator-proxy"},
             groups=[socket_group(o["docker_socket"])],
         )
+
+    def _flags(self) -> list[str]:
+        o = self.options
+        has_template = any("{{" in tag for tag in o["tags"])
+        is_whole = o["engine_documents"] == WHOLE or (o["engine_documents"] is None and has_template)
+        return [*([f"-label={o['use_ip_from_label']}"] if o["use_ip_from_label"] else []), *(["-whole"] if is_whole else [])]
 
     def _apply(self, plan: Plan, wanted: Json) -> None:
         with self.engine.doing(f"create the volume {self.volume}"):
@@ -117,8 +125,22 @@ class EngineProxy:
         self._is_new = CREATE in plan.actions
 
     def _why_not_ready(self, live: Json) -> str | None:
-        del live
-        return None if LISTENING in self.engine.logs(self.name, lines=200) else "the proxy does not listen yet"
+        return None if LISTENING in said_since_start(self.engine, self.name, live) else "the proxy does not listen yet"
+
+
+def said_since_start(engine: Engine, name: str, live: Json) -> str:
+    """What the container has printed since it was started last: an earlier run of it may have printed the same."""
+    started = str((live.get("State") or {}).get("StartedAt") or "")
+    with engine.doing(f"read the log of {name}"):
+        printed = engine.api.logs(name, tail=LINES, timestamps=True).decode(errors="replace")
+    lines = [line.partition(" ") for line in printed.splitlines()]
+    return "\n".join(text for moment, _space, text in lines if _comparable(moment) >= _comparable(started))
+
+
+def _comparable(moment: str) -> str:
+    """A moment as the engine writes it, with nine digits behind the point: it leaves zeros at the end away, or not."""
+    seconds, _point, fraction = moment.rstrip("Z").partition(".")
+    return f"{seconds}.{fraction:0<9}"
 
 
 def socket_group(path: str) -> str:

@@ -63,7 +63,9 @@ options:
     type: dict
     default: {}
   ports:
-    description: Ports of the interfaces, like V({"http":8500, "dns":8600}); V(-1) turns one off.
+    description:
+      - Ports of the interfaces, like V({"http":8500, "dns":8600}); V(-1) turns one off.
+      - C(grpc_tls), which servers of Consul 1.14 or newer open by themselves, is off unless it is given.
     type: dict
     default: {}
   retry_join:
@@ -156,7 +158,7 @@ options:
   log_level:
     description: How much the agent logs. Can be changed without a restart.
     type: str
-    choices: [trace, debug, info, warn, err]
+    choices: [trace, debug, info, warn, err, error]
     default: info
   ui:
     description: Whether the node serves the web page.
@@ -167,6 +169,12 @@ options:
     type: list
     elements: str
     default: []
+  server_rejoin_age_max:
+    description:
+      - How long a server may have been off and still start, like V(168h), which is Consul's own default. V(8760h), a year, when it is not given,
+        so that hosts may be switched off. Releases before 1.15 know no such limit.
+    type: str
+    version_added: "0.2.0"
   skip_leave_on_interrupt:
     description: Do not leave the cluster on SIGINT. Consul's default is V(true) on servers and V(false) on clients.
     type: bool
@@ -193,6 +201,8 @@ options:
   min_quorum:
     description:
       - Smallest number of servers that autopilot may leave when it removes dead ones. The number of servers is right.
+      - Consul reads it only when a cluster is bootstrapped, so a change is written and restarts nothing. The module C(consul_autopilot) tells it
+        to a running cluster.
     type: int
   disable_update_check:
     description: Do not ask HashiCorp for newer releases.
@@ -215,7 +225,9 @@ options:
     description: Folder on the Docker host for the configuration file. C(/etc/discovery.consul/NAME) when it is not given.
     type: path
   config_files:
-    description: Further configuration files (C(.json) or C(.hcl)) or folders on the Docker host, loaded after ours, in order.
+    description:
+      - Further configuration files (C(.json) or C(.hcl)) or folders on the Docker host, loaded after ours, in order.
+      - They are copied into O(config_dir). Another content is taken over with a reload where Consul does so, else with a restart.
     type: list
     elements: path
     default: []
@@ -303,6 +315,18 @@ version:
   returned: when the image is on the engine
   type: str
   sample: 1.22.6
+image:
+  description: The image that the node has, O(image) or O(image_fallback).
+  returned: when the image is on the engine
+  type: str
+  sample: hashicorp/consul:1.22.6
+gossip_keys:
+  description:
+    - How many gossip keys the node has, as its data said before the run. None where it has no data yet or does not encrypt, one in a cluster that
+      is settled, and more while a change of the key is not finished. No token is needed to know it.
+  returned: when the image is on the engine
+  type: int
+  sample: 1
 container_name:
   description: Name of the container.
   returned: always
@@ -346,7 +370,7 @@ ARGUMENTS = {
     "ipv4_address": {"type": "str"},
     "join": {"type": "list", "elements": "str", "default": []},
     "leave_on_terminate": {"type": "bool"},
-    "log_level": {"type": "str", "choices": ["trace", "debug", "info", "warn", "err"], "default": "info"},
+    "log_level": {"type": "str", "choices": ["trace", "debug", "info", "warn", "err", "error"], "default": "info"},
     "min_quorum": {"type": "int"},
     "network": {"type": "str", "default": "host"},
     "network_subnet": {"type": "str"},
@@ -365,6 +389,7 @@ ARGUMENTS = {
     "retry_join": {"type": "list", "elements": "str", "default": []},
     "retry_max": {"type": "int", "default": 0},
     "server": {"type": "bool", "default": False},
+    "server_rejoin_age_max": {"type": "str"},
     "skip_leave_on_interrupt": {"type": "bool"},
     "tls_ca": {"type": "str"},
     "tls_certificate": {"type": "str"},

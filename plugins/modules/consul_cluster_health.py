@@ -24,11 +24,6 @@ requirements:
   - python-consul2 or py-consul, not both
   - dnspython, when a node has O(servers[].dns)
 attributes:
-  action_group:
-    description: Use C(group/discovery.consul.consul) in C(module_defaults) to set options for this module.
-    support: full
-    membership:
-      - discovery.consul.consul
   check_mode:
     description: Can run in check mode. The rule V(write) is left out then, as it would write.
     support: full
@@ -72,8 +67,8 @@ options:
     elements: str
   token:
     description:
-      - ACL token, sent as a header. It needs C(agent:read), C(node:read), C(service:read), C(operator:read), C(keyring:read)
-        where gossip is encrypted, and C(key:write) on C(_health/).
+      - ACL token, sent as a header. It needs C(agent:read), C(node:read), C(service:read), C(operator:read), C(key:write) on C(_health/),
+        and C(keyring:read) with O(gossip_keys).
     type: str
   ca_cert:
     description: File with the certificates of the authorities to trust.
@@ -126,10 +121,25 @@ options:
     description: Seconds that one reading may last. More than 7, as Consul needs so long to say that there is no leader.
     type: float
     default: 10
+  service_checks:
+    description:
+      - V(report) - critical checks of applications are returned in RV(critical_checks), and the rule V(checks) is met.
+      - V(require) - no more than O(allowed_critical) of them may be critical.
+    type: str
+    choices: [report, require]
+    default: report
+    version_added: "0.2.0"
   allowed_critical:
-    description: How many checks may be critical.
+    description: How many checks may be critical, with O(service_checks=require).
     type: int
     default: 0
+  gossip_keys:
+    description:
+      - Whether the rule V(security) asks all members for their gossip keys, and is met only when there is one. A token that may ask is shown
+        the keys themselves, so this is for those who have such a token anyway.
+    type: bool
+    default: false
+    version_added: "0.2.0"
   stable_for:
     description: How many seconds all servers must have been healthy.
     type: float
@@ -146,8 +156,17 @@ options:
     description: Rules to leave out.
     type: list
     elements: str
-    choices: [servers, leader, raft_peers, autopilot, replication, write, members, catalog, dns, checks, security]
+    choices: &rules [servers, leader, raft_peers, autopilot, replication, write, members, catalog, dns, checks, security]
     default: []
+  accept_unknown:
+    description:
+      - Rules that do not keep the verdict from V(healthy) when they cannot be judged, like V(security) with a release of Consul that does not
+        show its settings as the rule knows them.
+    type: list
+    elements: str
+    choices: *rules
+    default: []
+    version_added: "0.2.0"
 """
 
 EXAMPLES = r"""
@@ -164,7 +183,7 @@ EXAMPLES = r"""
 
 - name: Report, with the nodes from the inventory
   discovery.consul.consul_cluster_health:
-    servers: "{{ groups['consul_servers'] | discovery.consul.expected_nodes(hostvars) }}"
+    servers: "{{ groups['consul_servers'] | discovery.consul.expected_nodes(hostvars, server=true) }}"
     token: "{{ operator_token }}"
   register: health
 
@@ -257,6 +276,12 @@ services:
   type: list
   elements: str
   sample: [consul, web]
+critical_checks:
+  description: The checks that are critical and do not count, a sentence for each.
+  returned: always
+  type: list
+  elements: str
+  sample: ["check web of service web on client1 is critical: connection refused"]
 samples:
   description: The number of good readings in a row, at the end.
   returned: always
@@ -278,6 +303,7 @@ NODE = {"name": {"type": "str", "required": True}, "address": {"type": "str"}, "
 RULES = ["servers", "leader", "raft_peers", "autopilot", "replication", "write", "members", "catalog", "dns", "checks", "security"]
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "accept_unknown": {"type": "list", "elements": "str", "choices": RULES, "default": []},
     "allow_version_skew": {"type": "bool", "default": False},
     "allowed_critical": {"type": "int", "default": 0},
     "ask": {"type": "list", "elements": "str"},
@@ -287,11 +313,13 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "clients": {"type": "list", "elements": "dict", "default": [], "options": NODE},
     "datacenter": {"type": "str"},
     "domain": {"type": "str", "default": "consul"},
+    "gossip_keys": {"type": "bool", "default": False},
     "interval": {"type": "float", "default": 1},
     "max_trailing_logs": {"type": "int", "default": 250},
     "node": {"type": "str"},
     "request_timeout": {"type": "float", "default": 10},
     "samples": {"type": "int", "default": 1},
+    "service_checks": {"type": "str", "choices": ["report", "require"], "default": "report"},
     "servers": {"type": "list", "elements": "dict", "required": True, "options": NODE},
     "skip_rules": {"type": "list", "elements": "str", "choices": RULES, "default": []},
     "stable_for": {"type": "float", "default": 0},

@@ -16,14 +16,9 @@ description:
   - Makes one gossip key the only one of a running cluster - installs it on all members, has them encrypt with it, and removes
     the others. A step begins only when every member has done the one before.
   - Interrupted, it can be run again. Nothing is restarted.
-requirements:
-  - python-consul2 or py-consul, not both
+extends_documentation_fragment:
+  - discovery.consul.api
 attributes:
-  action_group:
-    description: Use C(group/discovery.consul.consul) in C(module_defaults) to set options for this module.
-    support: full
-    membership:
-      - discovery.consul.consul
   check_mode:
     description: Can run in check mode.
     support: full
@@ -38,20 +33,8 @@ options:
     description: The gossip key, 32 bytes in base64.
     type: str
     required: true
-  url:
-    description: URL of the HTTP API of a server.
-    type: str
-    default: http://127.0.0.1:8500
-  token:
-    description: ACL token with C(keyring:write).
-    type: str
-  ca_cert:
-    description: File with the certificates of the authorities to trust.
-    type: path
-  timeout:
-    description: Seconds that one answer may take.
-    type: float
-    default: 30
+notes:
+  - The token needs C(keyring = "write").
 """
 
 EXAMPLES = r"""
@@ -70,32 +53,16 @@ steps:
   sample: [install, use, remove]
 """
 
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.discovery.consul.plugins.module_utils._consul import keyring
-from ansible_collections.discovery.consul.plugins.module_utils._consul.client import Client, LibraryMissingError, check_library
-from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.discovery.consul.plugins.module_utils._consul.api import API_ARGUMENTS, run
+from ansible_collections.discovery.consul.plugins.module_utils._consul.keyring import converge
 
-ARGUMENTS = {
-    "ca_cert": {"type": "path"},
-    "key": {"type": "str", "required": True, "no_log": True},
-    "timeout": {"type": "float", "default": 30},
-    "token": {"type": "str", "no_log": True},
-    "url": {"type": "str", "default": "http://127.0.0.1:8500"},
-}
+ARGUMENTS = {**API_ARGUMENTS, "key": {"type": "str", "required": True, "no_log": True}}
 
 
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    options = module.params
-    try:
-        check_library()
-        client = Client(options["url"], options["token"], options["ca_cert"] or True, timeout=options["timeout"])
-        steps = keyring.rotate(client, options["key"], module.check_mode)
-    except LibraryMissingError as exc:
-        module.fail_json(msg=missing_required_lib(exc.name), exception=str(exc))
-    except OperatorError as exc:
-        module.fail_json(msg=str(exc))
-    module.exit_json(changed=bool(steps), steps=steps)
+    run(module, converge)
 
 
 if __name__ == "__main__":

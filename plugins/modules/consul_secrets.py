@@ -16,11 +16,6 @@ description:
   - Makes a folder with the gossip key and the ACL tokens that a cluster needs, a file for each. Run it on the controller.
   - What is there is never read, written or removed. So a file can be put in place by hand, or be encrypted with C(ansible-vault).
 attributes:
-  action_group:
-    description: Use C(group/discovery.consul.consul) in C(module_defaults) to set options for this module.
-    support: full
-    membership:
-      - discovery.consul.consul
   check_mode:
     description: Can run in check mode.
     support: full

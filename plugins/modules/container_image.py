@@ -86,6 +86,12 @@ options:
   docker_host:
     description: URL of the Docker engine, C($DOCKER_HOST) or V(unix:///var/run/docker.sock) when it is not given.
     type: str
+  pull_pauses:
+    description:
+      - Seconds to wait after each try to pull that no registry answered, before the next one. There is one try more than there are pauses.
+    type: list
+    elements: float
+    default: [2, 5]
   timeout:
     description: How many seconds the engine may be silent while it loads or builds. A pull ends by the engine's own rules.
     type: float
@@ -93,11 +99,6 @@ options:
 requirements:
   - docker (the Docker SDK for Python) >= 5.0.3
 attributes:
-  action_group:
-    description: Use C(group/discovery.consul.consul) in C(module_defaults) to set defaults for this module.
-    support: full
-    membership:
-      - discovery.consul.consul
   check_mode:
     description: Can run in check mode and return the changes that it would make.
     support: partial
@@ -153,6 +154,13 @@ images:
     version:
       description: What the image says its version is, in the label C(org.opencontainers.image.version).
       type: str
+    architecture:
+      description: What the image is for, like V(amd64); empty in check mode when it is not there yet.
+      type: str
+architecture:
+  description: The machine that the engine runs on, like V(arm64). Images of another one cannot be expected to run. Empty where no engine answers.
+  returned: always
+  type: str
 missing:
   description: The entries that can only be had with files of the controller.
   returned: always
@@ -170,7 +178,7 @@ missing:
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.discovery.consul.plugins.module_utils._docker import image
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, LibraryMissingError
-from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError, without_rights
 
 ENTRY = {
     "name": {"type": "str", "required": True},
@@ -188,9 +196,8 @@ ENTRY = {
 ONE_SOURCE = [("archive", "context", "files", "rootfs", "on_controller")]
 
 
-def run(module: AnsibleModule) -> list[image.Outcome]:
-    engine = Engine(module.params["docker_host"], module.params["timeout"])
-    entries = [image.Entry(**entry) for entry in module.params["images"]]
+def run(module: AnsibleModule, engine: Engine) -> list[image.Outcome]:
+    entries = [image.Entry(**entry, pull_pauses=module.params["pull_pauses"]) for entry in module.params["images"]]
     try:
         if module.params["state"] == "absent":
             names = [name for entry in entries for name in (entry.name, entry.fallback) if name] + module.params["also"]
@@ -206,6 +213,14 @@ def run(module: AnsibleModule) -> list[image.Outcome]:
         return [image.Outcome(entry.name, image.way(entry)) for entry in entries] if module.params["state"] == "present" else []
 
 
+def machine(engine: Engine) -> str:
+    """The engine's machine, which check mode goes without where there is no engine yet."""
+    try:
+        return engine.architecture()
+    except OperatorError:
+        return ""
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec={
@@ -213,20 +228,25 @@ def main() -> None:
             "also": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
             "docker_host": {"type": "str"},
+            "pull_pauses": {"type": "list", "elements": "float", "default": [2, 5]},
             "timeout": {"type": "float", "default": 600},
         },
         supports_check_mode=True,
     )
+    engine = Engine(module.params["docker_host"], module.params["timeout"])
     try:
-        outcomes = run(module)
+        outcomes = run(module, engine)
     except LibraryMissingError as exc:
         module.fail_json(msg=missing_required_lib("docker"), exception=str(exc))
     except OperatorError as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=without_rights(exc))
     acted = [one for one in outcomes if one.action != "none"]
     module.exit_json(
         changed=bool(acted),
         images=[vars(one) for one in outcomes],
+        architecture=machine(engine),
         missing=[{"name": one.name, "reason": one.reason} for one in acted if one.action == "missing"],
         diff={
             "before": "".join(f"{one.name}: {'present' if one.action == 'remove' else 'absent'}\n" for one in acted),

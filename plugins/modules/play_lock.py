@@ -17,15 +17,12 @@ description:
     and say whose it is.
   - A play holds the lock of a host once, for all hosts of the inventory that are this host. Taking it again refreshes it.
   - The lock of a dead play is taken over O(stale_after) seconds after it was last refreshed, and at once by a play on the same controller.
+extends_documentation_fragment:
+  - discovery.consul.holder
 attributes:
   action:
     description: Has an action plugin, which says on the controller who the play is.
     support: full
-  action_group:
-    description: Use C(group/discovery.consul.consul) in C(module_defaults) to set options for this module.
-    support: full
-    membership:
-      - discovery.consul.consul
   check_mode:
     description: Can run in check mode, in which nothing is taken and nobody refused.
     support: full
@@ -51,32 +48,12 @@ options:
     description: How many seconds after it was last refreshed the lock of another play is taken over. Refresh it more often than that.
     type: int
     default: 900
-  holder:
-    description: The play. The action plugin fills it in.
-    type: dict
-    suboptions: &process
-      user:
-        description: Who started it.
-        type: str
-        required: true
-      controller:
-        description: Name of the machine it runs on.
-        type: str
-        required: true
-      pid:
-        description: Its process.
-        type: int
-        required: true
-      started:
-        description: When that process started, in ticks of its machine. Another process that got the same number later has another one.
-        type: str
-      kernel:
-        description: The running kernel of that machine and its name space of processes. Machines may share a name, but not this.
-        type: str
-  dead:
-    description: A play that is known to run no more. The action plugin fills it in. Its lock is taken over whatever its age.
-    type: dict
-    suboptions: *process
+  break_holder:
+    description:
+      - The play whose lock is broken whatever its age, as the message says that names it, C(USER@CONTROLLER:PROCESS). The lock of any
+        other is kept. Only for a play that is known to be dead.
+    type: str
+    version_added: "0.2.0"
 """
 
 EXAMPLES = r"""
@@ -95,6 +72,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+strategy:
+  description: Name of the strategy of the play. With one under which hosts do not wait for each other, there are no turns.
+  returned: always
+  type: str
+  sample: linear
 held_by:
   description: The play that holds the lock. Empty when its file cannot be understood.
   returned: when it is another one

@@ -80,6 +80,24 @@ options:
     description:
       - Interface or CIDR of the host whose address is registered, when O(ip) is not given. Only the collection's own image has it.
     type: str
+  allowed_names:
+    description:
+      - Patterns that the name of every service must match, like V(app-*); what has another name is not registered, and a
+        warning says so. Any name when it is not given. Only the collection's own image has it.
+      - Give the token of O(token) rights on the same names - C(service_prefix "app-") goes with V(app-*).
+    type: list
+    elements: str
+    default: []
+  owner:
+    description:
+      - Name of this Registrator in the mark of what it registers. No other Registrator that writes to the same registry may have it.
+      - The host's name and a digest of its machine's id when it is not given. Only the collection's own image has it.
+    type: str
+  script_checks:
+    description:
+      - Let containers give Consul programs to run as checks, by C(SERVICE_CHECK_SCRIPT) and C(SERVICE_CHECK_CMD). Whoever may
+        start a container then runs programs where the agent runs. Only the collection's own image has it.
+    type: bool
   health_checks:
     description:
       - Carry the state of Docker's HEALTHCHECK, and pauses, into a check of each service. Only the collection's own image has it.
@@ -131,6 +149,7 @@ options:
   hostname:
     description:
       - Name that goes into the ids of services. It must stay the same. The host's own when it is not given.
+      - Registrator stays in the host's network whatever its name is.
     type: str
   docker_socket:
     description: The engine's socket on the Docker host, which containers and events are read from.
@@ -139,13 +158,20 @@ options:
   engine_access:
     description:
       - V(proxy) - Registrator reaches the engine through a second container, C(NAME-proxy), that lets only reads of
-        containers, events and the version pass. Whoever breaks into Registrator can then read, the environment of
-        containers included, but change nothing.
+        containers, events and the version pass, and of them only what Registrator reads. Whoever breaks into Registrator can
+        then change nothing, and learns no environment, command line, mount or label of a container that is not meant for it.
       - V(socket) - it gets O(docker_socket) itself, with which one is root on the host, and the proxy is removed.
       - Options of the container, like O(memory) and O(user), hold for both containers.
     type: str
     choices: [proxy, socket]
     default: proxy
+  engine_documents:
+    description:
+      - V(filtered) - the proxy passes only the fields that Registrator reads.
+      - V(whole) - it passes what the engine tells of a container as it is, for templates in O(tags) that read more.
+      - V(filtered) when it is not given, unless O(tags) has a template.
+    type: str
+    choices: [filtered, whole]
   proxy_image:
     description:
       - Image of the proxy. Only the collection's own image has one inside. O(image) when it is not given.
@@ -153,7 +179,7 @@ options:
   user:
     description: Numeric user and group that the program runs as. The socket's group is added for who uses that.
     type: str
-    default: "65534:65534"
+    default: "65532:65532"
 """
 
 EXAMPLES = r"""
@@ -196,12 +222,14 @@ from ansible_collections.discovery.consul.plugins.module_utils._registrator impo
 ARGUMENTS = {
     **CONTAINER_ARGUMENTS,
     "address_from": {"type": "str"},
+    "allowed_names": {"type": "list", "elements": "str", "default": []},
     "cleanup": {"type": "bool", "default": False},
     "config_dir": {"type": "path"},
     "container_name": {"type": "str", "default": "registrator"},
     "deregister": {"type": "str", "choices": ["always", "on-success"], "default": "always"},
     "docker_socket": {"type": "path", "default": "/var/run/docker.sock"},
     "engine_access": {"type": "str", "choices": ["proxy", "socket"], "default": "proxy"},
+    "engine_documents": {"type": "str", "choices": ["filtered", "whole"]},
     "explicit": {"type": "bool", "default": False},
     "extra_flags": {"type": "list", "elements": "str", "default": []},
     "health_checks": {"type": "bool"},
@@ -215,17 +243,19 @@ ARGUMENTS = {
     "on_container_stop": {"type": "str", "choices": ["wait", "maintenance", "deregister"]},
     "on_exit": {"type": "str", "choices": ["keep", "maintenance", "deregister"]},
     "opt_in": {"type": "bool"},
+    "owner": {"type": "str"},
     "proxy_image": {"type": "str"},
     "registry": {"type": "str", "default": "consul://127.0.0.1:8500"},
     "resync": {"type": "int", "default": 0},
     "retry_attempts": {"type": "int", "default": -1},
     "retry_interval": {"type": "int", "default": 2000},
+    "script_checks": {"type": "bool"},
     "tags": {"type": "list", "elements": "str", "default": []},
     "token": {"type": "str", "no_log": True},
     "ttl": {"type": "int"},
     "ttl_refresh": {"type": "int"},
     "use_ip_from_label": {"type": "str"},
-    "user": {"type": "str", "default": "65534:65534"},
+    "user": {"type": "str", "default": "65532:65532"},
 }
 
 

@@ -14,7 +14,7 @@ from node import ASIDE, NAME, PREFIX, Json, Node
 
 IMAGE = os.environ["TEST_IMAGE"]
 RELEASE = versions.parse(os.environ["TEST_RELEASE"])
-NEXT = (RELEASE[0], RELEASE[1] + 1, 0)
+NEXT = (RELEASE[0], RELEASE[1] + 1, 9)
 SAME, ANOTHER, NEWER = (f"localhost/{PREFIX}consul:{tag}" for tag in ("same", "another", "newer"))
 
 KEY, ANOTHER_KEY = "cg8StVXbQJ0gPvMd9o7yrg8StVXbQJ0gPvMd9o7yrg8=", "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="
@@ -66,6 +66,19 @@ def _key(option: str, release: versions.Version = RELEASE) -> str:
     return f"config.{versions.written_as(option, release)}"
 
 
+def _services(node: Node) -> Json:
+    """Until it leads again, a server refuses to say."""
+    node.wait_until_it_leads()
+    return t.cast(Json, node.ask("/v1/agent/services"))
+
+
+def _put(node: Node, name: str, text: str) -> None:
+    """Replace a file as careful programs do: another one takes its name."""
+    staged = node.folder / f"{name}.new"
+    staged.write_text(text)
+    staged.replace(node.folder / name)
+
+
 def _meta(node: Node) -> Json:
     return t.cast(Json, node.ask("/v1/agent/self")["Meta"])
 
@@ -95,6 +108,9 @@ CHANGES = [
         ("config.retry_interval", "config.retry_join"),
         first=Node.wait_until_it_leads,
     ),
+    # What only the first leader of a cluster looks at.
+    Change("servers that autopilot may leave", {"min_quorum": 3}, (), ("config.autopilot.min_quorum",)),
+    Change("more of them", {"min_quorum": 5}, (), ("config.autopilot.min_quorum",)),
     Change("log level", {"log_level": "debug"}, RELOAD, ("config.log_level",)),
     Change("metadata", {"node_meta": {"rack": "1"}}, RELOAD, ("config.node_meta.rack",), proof=lambda node: _meta(node)["rack"] == "1"),
     Change(
@@ -110,6 +126,11 @@ CHANGES = [
     # Restarts.
     Change("raft's timers", {"raft_multiplier": 2}, RESTART, ("config.performance.raft_multiplier",)),
     Change("port of HTTP", {"ports": {"http": 8555}}, RESTART, ("config.ports.http",)),
+    # Wherever it listens, it is ready when it answers there.
+    Change("HTTP on a socket", {"addresses": {"http": "unix:///tmp/consul.sock"}}, RESTART, ("config.addresses.http",)),
+    Change("HTTP where a template says", {"addresses": {"http": '{{ GetInterfaceIP "eth0" }}'}}, RESTART, ("config.addresses.http",)),
+    Change("HTTP on loopback only", {"addresses": {"http": "127.0.0.1"}}, refused="addresses is a loopback address inside a container's own network"),
+    Change("HTTP everywhere", {"addresses": None}, RESTART, ("config.addresses.http",)),
     Change("domain and log level", {"domain": "changes.", "log_level": "info"}, RESTART, ("config.domain", "config.log_level")),
     Change(
         "ACLs",
@@ -142,13 +163,43 @@ CHANGES = [
         ("config.advertise_addr", "network_mode", f"networks.{PREFIX}one", f"networks.{PREFIX}two"),
     ),
     Change("folder of the configuration", {"config_dir": "elsewhere"}, RECREATE, ("config_file", "mounts")),
-    Change("another file", {"config_files": ["more.json"]}, RECREATE, ("command", "mounts"), first=lambda node: (node.folder / "more.json").write_text("{}")),
-    Change("another image of the release", {"image": ANOTHER, "config_files": None}, RECREATE, ("command", "image", "mounts")),
+    Change(
+        "another file",
+        {"config_files": ["more.json"]},
+        RELOAD,
+        ("config_files.extra-000-more.json",),
+        first=lambda node: _put(node, "more.json", '{"service": {"name": "more", "port": 80}}'),
+        proof=lambda node: "more" in _services(node),
+    ),
+    Change(
+        "another content, and another file in its place",
+        {},
+        RELOAD,
+        ("config_files.extra-000-more.json",),
+        first=lambda node: _put(node, "more.json", '{"service": {"name": "less", "port": 80}}'),
+        proof=lambda node: "less" in _services(node),
+    ),
+    Change(
+        "another key in it",
+        {},
+        RESTART,
+        ("config_files.extra-000-more.json",),
+        first=lambda node: _put(node, "more.json", '{"service": {"name": "less", "port": 80}, "dns_config": {"node_ttl": "1s"}}'),
+    ),
+    Change("a file that cannot be", first=lambda node: _put(node, "more.json", '{"no_such_key": 1}'), refused="no_such_key"),
+    Change("another image of the release", {"image": ANOTHER, "config_files": None}, RECREATE, ("config_files.extra-000-more.json", "image")),
     Change(
         "much at once",
         {"image": IMAGE, "memory": "256m", "restart_policy": None, "log_level": "info", "raft_multiplier": 1, "labels": None},
         RECREATE,
         ("config.log_level", "config.performance.raft_multiplier", "image", "labels.team", "memory", "restart_policy"),
+    ),
+    Change(
+        "log as it is by default",
+        {"log_driver": None},
+        RECREATE,
+        ("log",),
+        proof=lambda node: node.api.inspect_container(NAME)["HostConfig"]["LogConfig"]["Config"] == {"max-size": "10m", "max-file": "3"},
     ),
     # Somebody did something by hand.
     Change("stopped by hand", {}, ("start",), ("state",), first=lambda node: node.api.stop(NAME)),

@@ -1,7 +1,11 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host of molecule's scenario `faults` and the four nodes on it: how they are reached, asked, broken and changed."""
+"""The host of a scenario of molecule and the four nodes on it: how they are reached, asked, broken and changed.
+
+The scenario is `faults`, whose host is there for this alone and publishes the nodes' ports, or the one in the environment variable
+FAULTS_SCENARIO. FAULTS_TUNNEL is the address at which a tunnel gives the ports of a host that publishes none.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +16,17 @@ import time
 import typing as t
 from dataclasses import dataclass
 
+import yaml
+
 from .workload import Agent, FailedError
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
-SCENARIO = PROJECT / "molecule" / "faults"
-SECRETS = PROJECT / ".cache" / "molecule" / "faults" / "secrets" / "tokens"
-HOST = "discovery-test-docker-host-faults"
-ADDRESS = "10.213.0.51"
+SCENARIO = PROJECT / "molecule" / os.environ.get("FAULTS_SCENARIO", "faults")
+SECRETS = PROJECT / ".cache" / "molecule" / SCENARIO.name / "secrets" / "tokens"
+(PLATFORM,) = yaml.safe_load((SCENARIO / "molecule.yml").read_text())["platforms"]
+HOST = f"discovery-test-{PLATFORM['name']}"
+TUNNEL = os.environ.get("FAULTS_TUNNEL", "")
+ADDRESS: str = TUNNEL or PLATFORM["address"]
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul.health import check
+from ansible_collections.discovery.consul.plugins.modules.consul_cluster_health import ARGUMENTS
 
 from . import site
 from .workload import FailedError
@@ -28,26 +29,13 @@ REQUEST_TIMEOUT = 10.0
 MARGIN = 1.0
 
 PARAMETERS: dict[str, t.Any] = {
+    **{name: option.get("default") for name, option in ARGUMENTS.items()},
     "servers": [node.expected for node in site.SERVERS],
     "clients": [site.CLIENT.expected],
-    "ask": None,
-    "ca_cert": None,
-    "client_cert": None,
-    "client_key": None,
-    "validate_certs": True,
     "datacenter": "dc1",
-    "domain": "consul",
-    "wait_for": "none",
-    "node": None,
-    "timeout": 60.0,
-    "samples": 1,
-    "interval": 1.0,
     "request_timeout": REQUEST_TIMEOUT,
-    "allowed_critical": 0,
-    "stable_for": 0.0,
-    "max_trailing_logs": 250,
-    "allow_version_skew": False,
-    "skip_rules": [],
+    # A tunnel carries no UDP, and DNS has to answer over both.
+    "skip_rules": ["dns"] if site.TUNNEL else [],
 }
 
 

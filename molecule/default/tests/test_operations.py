@@ -1,7 +1,7 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What operators do to a cluster that runs: back it up, change its gossip key, take a node out and put another in."""
+"""What operators do to a cluster that runs, where hosts are lost, and where servers come and go. See scenario many_hosts for the rest."""
 
 from __future__ import annotations
 
@@ -10,24 +10,13 @@ import pathlib
 import re
 import typing as t
 
-from conftest import NODES, SECRETS, SERVERS, Machine
+from conftest import ADDRESS, NODES, SERVERS, Machine, secret
 
 Play = t.Callable[..., str]
 
 
 def started(machine: Machine) -> list[str]:
     return machine.run("docker inspect --format '{{.Name}} {{.State.StartedAt}}' node1 node2 node3 node4").splitlines()
-
-
-def test_what_was_backed_up_is_put_back(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
-    machine.consul("node1", "kv put molecule/backup before")
-    play("playbooks/backup.yml", "-e", f"backup_dir={tmp_path}")
-    (snapshot,) = tmp_path.glob("dc1/*.snap")
-    assert snapshot.stat().st_mode & 0o777 == 0o600
-    machine.consul("node1", "kv put molecule/backup after")
-    play("playbooks/restore.yml", "-e", f"restore_file={snapshot}")
-    assert machine.consul("node2", "kv get molecule/backup") == "before"
-    assert ".snap" not in machine.run("ls /tmp /root/.ansible/tmp 2>/dev/null || true")
 
 
 def test_one_server_that_is_left_has_all_data(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
@@ -64,17 +53,6 @@ def test_what_is_no_snapshot_is_refused(machine: Machine, play: Play, tmp_path: 
     assert machine.consul("node1", "kv get molecule/backup") == "kept"
 
 
-def test_the_gossip_key_is_changed_without_a_restart(machine: Machine, play: Play) -> None:
-    before, old = started(machine), (SECRETS / "gossip.key").read_text()
-    play("playbooks/rotate_gossip_key.yml")
-    new = (SECRETS / "gossip.key").read_text()
-    assert new != old
-    (keyring,) = {json.dumps(ring["Keys"]) for ring in machine.api("/v1/operator/keyring") if not ring["WAN"]}
-    assert json.loads(keyring) == {new.strip(): len(NODES)}
-    assert started(machine) == before
-    assert not re.search(r"changed=[1-9]", play("site.yml", "--check"))
-
-
 def test_too_few_servers_would_remain(machine: Machine, play: Play) -> None:
     before = started(machine)
     output = play("playbooks/retire.yml", "-e", "retire_node=node3", code=2)
@@ -82,33 +60,67 @@ def test_too_few_servers_would_remain(machine: Machine, play: Play) -> None:
     assert started(machine) == before
 
 
-def test_a_node_is_retired_and_another_takes_its_place(machine: Machine, play: Play) -> None:
-    name = "node3"
-    play("playbooks/retire.yml", "-e", f"retire_node={name}", "-e", "retire_min_servers=2", "-e", "retire_data=yes")
-    assert name not in machine.run("docker ps --all --format '{{.Names}}'").split()
-    assert name not in {member["Name"] for member in machine.api("/v1/agent/members")}
-    assert name not in {node["Node"] for node in machine.api("/v1/catalog/nodes")}
-    play("site.yml")
-    servers = machine.api("/v1/operator/raft/configuration")["Servers"]
-    assert {(server["Node"], server["Voter"]) for server in servers} == {(node.name, True) for node in SERVERS}
+def test_a_fourth_and_a_fifth_server_come_and_go_and_no_other_node_stops(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
+    more = {
+        f"node{number}": {"four_node_port_offset": 1000 * (number - 1), "consul_agent_advertise_addr": f"172.30.0.1{number}", "ansible_host": ADDRESS}
+        for number in (5, 6)
+    }
+    names, before = set(more), started(machine)
+
+    def inventory() -> str:
+        (tmp_path / "more.json").write_text(json.dumps({"consul_servers": {"hosts": more}}))
+        return f"--inventory={tmp_path / 'more.json'}"
+
+    play("site.yml", inventory(), "--tags", "consul,health")
+    assert {server["Node"] for server in machine.api("/v1/operator/raft/configuration")["Servers"]} == {node.name for node in SERVERS} | names
+    assert machine.api("/v1/operator/autopilot/configuration")["MinQuorum"] == 5
+    for name in sorted(names):
+        play("playbooks/retire.yml", inventory(), "-e", f"retire_node={name}", "-e", "retire_data=yes")
+        del more[name]
+    play("site.yml", "--tags", "consul,health")
+    assert {server["Node"] for server in machine.api("/v1/operator/raft/configuration")["Servers"]} == {node.name for node in SERVERS}
+    assert machine.api("/v1/operator/autopilot/configuration")["MinQuorum"] == 3
+    assert {member["Name"] for member in machine.api("/v1/agent/members")} == {node.name for node in NODES}
+    assert not [token for token in machine.api("/v1/acl/tokens") if re.search("node[56]", token["Description"])]
+    assert started(machine) == before
 
 
-def test_a_client_that_is_down_keeps_no_server_from_its_turn(machine: Machine, play: Play) -> None:
-    machine.run("docker stop node4")
+def test_a_cluster_that_another_play_is_changing_keeps_its_servers(machine: Machine, play: Play) -> None:
+    """The lock of the cluster: a lock of the host is not enough where two plays work on two hosts."""
+    before = started(machine)
+    session = json.loads(machine.ask("/v1/session/create", token=secret("management"), method="PUT", data='{"NodeChecks": [], "Checks": [], "TTL": "60s"}')[1])[
+        "ID"
+    ]
+    key = "/v1/kv/discovery.consul/lock/rollout"
+    holder = json.dumps({"holder": {"user": "alice", "controller": "laptop", "pid": 4711, "started": "1", "kernel": "k"}, "since": 1700000000})
+    assert machine.ask(f"{key}?acquire={session}", token=secret("management"), method="PUT", data=holder) == (200, "true")
     try:
-        play("site.yml", "--tags", "consul_servers", "-e", "consul_agent_raft_multiplier=2")
+        output = play("site.yml", "--tags", "consul_servers", "-e", "consul_agent_raft_multiplier=2", code=2)
     finally:
-        machine.run("docker start node4")
-        play("site.yml", "--tags", "consul")
+        machine.ask(f"/v1/session/destroy/{session}", token=secret("management"), method="PUT")
+        machine.ask(key, token=secret("management"), method="DELETE")
+    assert "Another play changes this cluster: alice@laptop:4711" in re.sub(r"\s+", " ", output)
+    assert started(machine) == before
 
 
-def test_an_upgrade_takes_the_servers_one_by_one_and_then_the_clients(machine: Machine, play: Play) -> None:
-    image = machine.run("docker inspect --format '{{.Config.Image}}' node1").strip()
-    machine.run(f"printf 'FROM {image}\\nLABEL molecule=newer\\n' | docker build --quiet --tag localhost/molecule/consul:newer -")
-    try:
-        play("playbooks/upgrade.yml", "-e", "consul_agent_image=localhost/molecule/consul:newer", "-e", f"backup_dir={SECRETS.parent / 'backups'}")
-        assert {machine.run(f"docker inspect --format '{{{{.Config.Image}}}}' {node.name}").strip() for node in NODES} == {"localhost/molecule/consul:newer"}
-        order = [line.split()[0].strip("/") for line in sorted(started(machine), key=lambda line: line.split()[1])]
-        assert order[-1] == "node4"
-    finally:
-        play("site.yml")
+def test_a_play_whose_hosts_do_not_wait_for_each_other_stops_no_server(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
+    before = started(machine)
+    (tmp_path / "free.yml").write_text("- hosts: consul_servers\n  gather_facts: false\n  strategy: free\n  roles: [discovery.consul.consul_server]\n")
+    output = play(str(tmp_path / "free.yml"), "-e", "consul_agent_raft_multiplier=2", code=2)
+    assert "Use the strategy linear" in re.sub(r"\s+", " ", output)
+    assert started(machine) == before
+
+
+def test_a_running_cluster_is_not_opened(machine: Machine, play: Play) -> None:
+    before = started(machine)
+    outputs = [play("site.yml", "--tags", "consul_servers", "-e", f"consul_agent_security={level}", code=2) for level in ("none", "gossip")]
+    assert "It has a gossip key, and goes on to encrypt" in re.sub(r"\s+", " ", outputs[0])
+    assert started(machine) == before
+
+
+def test_another_folder_of_secrets_changes_no_node_and_keeps_nothing(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:
+    before = started(machine)
+    output = play("site.yml", "--tags", "consul_servers", "-e", f"consul_agent_secrets={tmp_path / 'new'}", code=2)
+    assert "It has another gossip key" in re.sub(r"\s+", " ", output)
+    assert started(machine) == before
+    assert [path for path in (tmp_path / "new").rglob("*") if path.is_file()] == []

@@ -21,11 +21,14 @@ import yaml
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
 SCENARIO = pathlib.Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", PROJECT / "molecule" / "many_hosts"))
+CACHE = PROJECT / ".cache" / "molecule" / SCENARIO.name
 KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
 SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
-FIFTH = f"--inventory={SCENARIO / 'fifth_host'}"
+FIFTH = f"--inventory={CACHE / 'fifth_host'}"
+SETTINGS = yaml.safe_load((SCENARIO / "molecule.yml").read_text())
 
-SECRETS = PROJECT / ".cache" / "molecule" / SCENARIO.name / "secrets"
+# The secrets lie where the collection keeps them by default, unless the inventory says otherwise.
+SECRETS = next((folder for folder in (CACHE / "secrets", CACHE / "inventory" / ".secrets" / "dc1") if folder.is_dir()), CACHE)
 
 Json = t.Dict[str, t.Any]
 
@@ -39,6 +42,8 @@ class Node:
     """A host with one node, which is a container on this machine."""
 
     name: str
+    host: str
+    """Its name in the inventory."""
     address: str
     server: bool
     machine: str
@@ -84,38 +89,51 @@ class Node:
         return body if status == 200 else None
 
 
-def read_nodes(folder: str) -> list[Node]:
-    """The nodes of an inventory of the scenario."""
-    groups = yaml.safe_load((SCENARIO / folder / "hosts.yml").read_text())["all"]["children"]
-    machines = {one["address"]: f"discovery-test-{one['name']}" for one in yaml.safe_load((SCENARIO / "molecule.yml").read_text())["platforms"]}
+def environment() -> dict[str, str]:
+    """What Molecule runs playbooks with."""
+    own = {name: value for name, value in os.environ.items() if "COLOR" not in name}
+    given = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **SETTINGS["provisioner"].get("env", {})}
+    return {**own, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_HOST_KEY_CHECKING": "false", **{name: expanded(text) for name, text in given.items()}}
+
+
+def expanded(text: str) -> str:
+    return text.replace("${MOLECULE_PROJECT_DIRECTORY}", str(PROJECT)).replace("${MOLECULE_SCENARIO_DIRECTORY}", str(SCENARIO))
+
+
+INVENTORY = [expanded(argument) for argument in SETTINGS["provisioner"]["ansible_args"]]
+
+
+def read_nodes(*inventory: str) -> list[Node]:
+    """The nodes of an inventory, servers first."""
+    listed = subprocess.run(["ansible-inventory", "--list", *inventory], cwd=PROJECT, env=environment(), check=True, capture_output=True, text=True).stdout
+    groups = json.loads(listed)
+    variables = groups["_meta"]["hostvars"]
+    machines = {one["address"]: f"discovery-test-{one['name']}" for one in SETTINGS["platforms"]}
+
+    def hosts(group: str) -> list[str]:
+        found = groups.get(group, {})
+        return [*found.get("hosts", []), *(host for child in found.get("children", []) for host in hosts(child))]
+
     return [
-        Node(name, host["ansible_host"], group == "consul_servers", machines[host["ansible_host"]])
+        Node(host.partition(".")[0], host, variables[host]["ansible_host"], group == "consul_servers", machines[variables[host]["ansible_host"]])
         for group in ("consul_servers", "consul_clients")
-        for name, host in groups.get(group, {}).get("hosts", {}).items()
+        for host in hosts(group)
     ]
 
 
-NODES = read_nodes("inventory")
+NODES = read_nodes(*INVENTORY)
 SERVERS = [node for node in NODES if node.server]
 CLIENT = NODES[-1]
-ADDED = next(iter(read_nodes("fifth_host") if (SCENARIO / "fifth_host").is_dir() else []), None)
+ADDED = next((node for node in read_nodes(*INVENTORY, FIFTH) if node not in NODES), None) if (CACHE / "fifth_host").is_dir() else None
 
 
 def docker(*arguments: str) -> str:
     return subprocess.run(["docker", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-def environment() -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if "COLOR" not in name}
-    return {**own, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), "ANSIBLE_HOST_KEY_CHECKING": "false"}
-
-
-INVENTORY = [f"--inventory={PROJECT / 'inventory' / 'many_hosts'}", f"--inventory={SCENARIO / 'inventory'}"]
-
-
 @pytest.fixture(scope="session")
 def play() -> t.Callable[..., str]:
-    """Run a playbook of the project on the hosts; what it printed."""
+    """Run a playbook of the collection, or a file, on the hosts; what it printed."""
 
     def run(playbook: str, *arguments: str, code: int = 0) -> str:
         command = ["ansible-playbook", *INVENTORY, *arguments, playbook]
@@ -142,7 +160,7 @@ class Cluster:
             nodes = [node for node in self.nodes if node.server == server]
             return [{"name": node.name, "address": node.address, **({"http": f"https://{node.address}:8501"} if server else {})} for node in nodes]
 
-        trust = str(SECRETS / "ca.pem") if pattern == "localhost" else "/etc/discovery.consul/{{ inventory_hostname }}/ca.pem"
+        trust = str(SECRETS / "ca.pem") if pattern == "localhost" else "/etc/discovery.consul/{{ inventory_hostname.split('.') | first }}/ca.pem"
         arguments = json.dumps({"servers": listed(True), "clients": listed(False), "token": secret("health"), "ca_cert": trust, **options})
         here = ["--inventory=localhost,", "--connection=local", f"--extra-vars=ansible_python_interpreter={sys.executable}"]
         done = subprocess.run(

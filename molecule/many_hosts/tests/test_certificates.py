@@ -6,11 +6,13 @@
 from __future__ import annotations
 
 import datetime
+import pathlib
 import re
 import ssl
+import subprocess
 import typing as t
 
-from conftest import SECRETS, SERVERS, Cluster, Node, until
+from conftest import SECRETS, SERVERS, Cluster, Node, environment, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
@@ -37,7 +39,15 @@ def test_the_authority_that_somebody_has_already_signs() -> None:
     assert {served(node).issuer.rfc4514_string() for node in SERVERS} == {"CN=The authority of the company"}
 
 
-def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Cluster, play: Play) -> None:
+def encrypted(path: pathlib.Path, folder: pathlib.Path) -> list[str]:
+    """Encrypt a file; the arguments that give the password."""
+    (folder / "password").write_text("of the vault")
+    arguments = ["--vault-password-file", str(folder / "password")]
+    subprocess.run(["ansible-vault", "encrypt", *arguments, str(path)], check=True, capture_output=True, env=environment())
+    return arguments
+
+
+def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Cluster, play: Play, tmp_path: pathlib.Path) -> None:
     def started() -> list[str]:
         return [one.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {one.name}") for one in SERVERS]
 
@@ -46,13 +56,19 @@ def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Clu
     end_soon(node)
     (SECRETS / "ca.key").rename(SECRETS / "ca.key.elsewhere")
     try:
-        refused = play("site.yml", "--tags", "consul_servers", code=2)
+        refused = play("discovery.consul.site", "--tags", "consul_servers", code=2)
     finally:
         (SECRETS / "ca.key.elsewhere").rename(SECRETS / "ca.key")
     assert "ends within 30 days" in re.sub(r"\s+", " ", refused)
     assert served(node).serial_number == old
 
-    play("site.yml", "--tags", "consul_servers")
+    # The authority's key may be encrypted, and the server's own key is the one that it was.
+    key, vault = (SECRETS / "servers" / f"{node.name}.key").read_bytes(), encrypted(SECRETS / "ca.key", tmp_path)
+    try:
+        play("discovery.consul.site", "--tags", "consul_servers", *vault)
+    finally:
+        subprocess.run(["ansible-vault", "decrypt", *vault, str(SECRETS / "ca.key")], check=True, capture_output=True, env=environment())
+    assert (SECRETS / "servers" / f"{node.name}.key").read_bytes() == key
     until("the new one is served", lambda: served(node).serial_number != old)
     now = datetime.datetime.now(datetime.timezone.utc)
     assert served(node).not_valid_after_utc > now + datetime.timedelta(days=390)

@@ -23,9 +23,13 @@ Play = t.Callable[..., str]
 PYTHON = "/opt/discovery.consul/venv/bin/python"
 
 
+def test_the_site_finds_nothing_to_do_after_the_roles_by_themselves(play: Play) -> None:
+    assert not re.search(r"changed=[1-9]|failed=[1-9]", play("discovery.consul.site"))
+
+
 def test_every_host_finds_the_cluster_healthy(cluster: Cluster) -> None:
     results = cluster.judge("docker_hosts", wait_for="healthy", timeout=60)
-    assert {host: (result["verdict"], result["failed_rules"]) for host, result in results.items()} == {node.name: ("healthy", []) for node in NODES}
+    assert {host: (result["verdict"], result["failed_rules"]) for host, result in results.items()} == {node.host: ("healthy", []) for node in NODES}
 
 
 def test_checks_at_the_same_time_do_not_disturb_each_other(cluster: Cluster) -> None:
@@ -46,7 +50,7 @@ def test_what_is_built_was_built_once_and_copied() -> None:
     (image,) = {node.run(labels) for node in NODES}
     assert re.match(r"sha256:\w+ \w{64}$", image)
     bases = [node.name for node in NODES if "discovery/debian" in node.run("docker images --format '{{.Repository}}'")]
-    assert bases in ([], ["server1"])  # none where a registry answers
+    assert bases in ([], [SERVERS[0].name])  # none where a registry answers
     assert not [node.name for node in NODES if "image" in node.run("ls /var/lib | grep '[.]image$' || true")]
 
 
@@ -83,15 +87,15 @@ def test_dns_on_each_host_knows_the_others(node: Node) -> None:
 
 
 def test_one_host_alone_is_converged_without_facts_of_the_others(play: Play) -> None:
-    output = play("site.yml", "--limit", "client1", "--check", "--tags", "consul,health")
-    assert re.search(r"client1 +: ok=\d+ +changed=0 +unreachable=0 +failed=0", output)
+    output = play("discovery.consul.site", "--limit", CLIENT.host, "--check", "--tags", "consul,health")
+    assert re.search(rf"{re.escape(CLIENT.host)} +: ok=\d+ +changed=0 +unreachable=0 +failed=0", output)
 
 
 def play_without_addresses(play: Play, folder: pathlib.Path, variables: dict[str, str], code: int = 0) -> str:
     """One host of an inventory that does not name addresses, and names how to find them instead."""
-    inventory = {"docker_hosts": {"vars": {"consul_agent_advertise_addr": "", **variables}}}
+    inventory = {"all": {"hosts": {CLIENT.host: {"consul_agent_advertise_addr": "", "consul_agent_interface": "", **variables}}}}
     (folder / "hosts.json").write_text(json.dumps(inventory))
-    return play("site.yml", f"--inventory={folder / 'hosts.json'}", "--limit", "client1", "--check", "--tags", "consul", code=code)
+    return play("discovery.consul.site", f"--inventory={folder / 'hosts.json'}", "--limit", CLIENT.host, "--check", "--tags", "consul", code=code)
 
 
 @pytest.mark.parametrize(
@@ -99,8 +103,8 @@ def play_without_addresses(play: Play, folder: pathlib.Path, variables: dict[str
 )
 def test_an_address_is_found_on_the_host(play: Play, tmp_path: pathlib.Path, variables: dict[str, str]) -> None:
     output = play_without_addresses(play, tmp_path, variables)
-    assert re.search(r"client1 +: ok=\d+ +changed=0 +unreachable=0 +failed=0", output)
-    assert "Find the one that the cluster uses" in output
+    assert re.search(rf"{re.escape(CLIENT.host)} +: ok=\d+ +changed=0 +unreachable=0 +failed=0", output)
+    assert "Choose the address that the cluster uses" in output
 
 
 def test_a_host_with_two_private_addresses_and_none_named_is_refused(play: Play, tmp_path: pathlib.Path) -> None:
@@ -109,7 +113,9 @@ def test_a_host_with_two_private_addresses_and_none_named_is_refused(play: Play,
         output = play_without_addresses(play, tmp_path, {}, code=2)
     finally:
         CLIENT.run("ip address del 192.168.77.1/24 dev eth0")
-    words = f"client1 has several addresses: {CLIENT.address} on eth0, 192.168.77.1 on eth0. Say which one the cluster uses with consul_agent_advertise_addr"
+    words = (
+        f"{CLIENT.host} has several addresses: {CLIENT.address} on eth0, 192.168.77.1 on eth0. Say which one the cluster uses with consul_agent_advertise_addr"
+    )
     assert words in re.sub(r"\s+", " ", output)
 
 

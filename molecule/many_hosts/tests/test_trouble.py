@@ -33,13 +33,13 @@ def test_a_fifth_host_is_added_by_the_inventory_alone(cluster: Cluster, play: Pl
         return [node.run("docker ps --format '{{.ID}} {{.Names}}'; docker inspect --format '{{.State.StartedAt}}' $(docker ps --quiet)") for node in NODES]
 
     before = running()
-    output = play("site.yml", FIFTH)
+    output = play("discovery.consul.site", FIFTH)
     assert running() == before
-    assert re.search(rf"{ADDED.name} +: ok=\d+ +changed=[1-9]", output)
+    assert re.search(rf"{re.escape(ADDED.host)} +: ok=\d+ +changed=[1-9]", output)
     assert ADDED in cluster.nodes
     assert {member["Name"] for member in ADDED.api("/v1/agent/members")} == {node.name for node in cluster.nodes}
-    assert "changed=0" in play("site.yml", FIFTH, "--check", "--limit", ADDED.name)
-    assert "The cluster is healthy." in play("playbooks/health.yml", FIFTH)
+    assert "changed=0" in play("discovery.consul.site", FIFTH, "--check", "--limit", ADDED.host)
+    assert "The cluster is healthy." in play("discovery.consul.health", FIFTH)
 
 
 def test_the_leaders_host_is_switched_off_and_on(cluster: Cluster, kept: str) -> None:
@@ -73,7 +73,7 @@ def test_a_server_loses_its_disk(cluster: Cluster, play: Play, kept: str) -> Non
     lost.run(f"docker rm --force {lost.name} && docker volume rm {volume}")
     cluster.becomes("degraded")
     CLIENT.writes("molecule/meanwhile", lost.name)
-    play("site.yml", *([FIFTH] if ADDED in cluster.nodes else []))
+    play("discovery.consul.site", *([FIFTH] if ADDED in cluster.nodes else []))
     cluster.is_healthy_again()
     assert lost.api("/v1/agent/self")["Config"]["NodeID"] != before
     assert lost.read("molecule/meanwhile") == lost.name

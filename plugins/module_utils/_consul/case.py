@@ -32,7 +32,12 @@ class Limits:
     max_trailing_logs: int = 250
     allow_version_skew: bool = False
     skip: t.FrozenSet[str] = frozenset()
+    accept_unknown: t.FrozenSet[str] = frozenset()
     write: bool = True
+    service_checks: bool = False
+    """Whether a critical check of an application counts, or is only reported."""
+    gossip_keys: bool = False
+    """Whether the members are asked for their gossip keys, which takes the right to read the keys themselves."""
 
 
 @dataclass
@@ -54,6 +59,11 @@ class Findings:
         self.wrong_texts: list[str] = []
         self.open_texts: list[str] = []
         self.nodes: list[str] = []
+        self.reported: list[str] = []
+
+    def report(self, text: str) -> None:
+        """Something worth knowing that speaks neither for nor against the rule."""
+        self.reported.append(text)
 
     def wrong(self, text: str, *nodes: str) -> None:
         self._note(self.wrong_texts, text, nodes)
@@ -81,10 +91,10 @@ class Findings:
 
     def rule(self, name: str, good: str, remedy: str, permission: str) -> Rule:
         if self.wrong_texts:
-            return Rule(name, False, _more(self.wrong_texts), self.wrong_texts + self.open_texts, self.nodes, remedy)
+            return Rule(name, False, _more(self.wrong_texts), self.wrong_texts + self.open_texts + self.reported, self.nodes, remedy)
         if self.open_texts:
-            return Rule(name, None, _more(self.open_texts), self.open_texts, self.nodes, f"Give a token with {permission}, or skip the rule.")
-        return Rule(name, True, good)
+            return Rule(name, None, _more(self.open_texts), self.open_texts + self.reported, self.nodes, f"Give a token with {permission}, or skip the rule.")
+        return Rule(name, True, good, self.reported)
 
     def _note(self, texts: list[str], text: str, nodes: tuple[str, ...]) -> None:
         if text not in texts:

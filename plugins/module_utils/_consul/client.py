@@ -105,11 +105,11 @@ class Client:
     def put(self, path: str, data: str, **params: str) -> Answer:
         return self._ask("put", path, params, data=data)
 
-    def post(self, path: str, data: str) -> Answer:
-        return self._ask("post", path, {}, data=data)
+    def post(self, path: str, data: str, **params: str) -> Answer:
+        return self._ask("post", path, params, data=data)
 
-    def delete(self, path: str, data: str = "") -> Answer:
-        return self._ask("delete", path, {}, data=data)
+    def delete(self, path: str, data: str = "", **params: str) -> Answer:
+        return self._ask("delete", path, params, data=data)
 
     def _ask(self, method: str, path: str, params: dict[str, str], **body: str) -> Answer:
         from consul import ConsulException

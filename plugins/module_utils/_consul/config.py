@@ -81,6 +81,11 @@ def changes(current: Json, wanted: Json, is_member: bool = True) -> list[Differe
     return [Difference(f"config.{path}", _shown(path, have.get(path)), _shown(path, want.get(path)), _needs(path, have, is_member)) for path in different]
 
 
+def is_below(path: str, keys: t.Iterable[str]) -> bool:
+    """Whether a dotted key is one of `keys`, or in one of them."""
+    return any(path == key or path.startswith(key + ".") for key in keys)
+
+
 def secrets(config: Json) -> set[str]:
     """The values in `config` that must never be printed."""
     return {value for path, value in flatten(config).items() if SECRET.search(path) and isinstance(value, str) and value}
@@ -160,9 +165,9 @@ def _set(config: Json, path: str, value: t.Any) -> None:
 
 def _needs(path: str, have: Json, is_member: bool) -> str:
     # Another gossip key comes through the keyring; in the configuration an agent looks for one only when it has none.
-    if (is_member and path in versions.START_ONLY) or (path == "encrypt" and path in have):
+    if (is_member and path in versions.START_ONLY) or (path == "encrypt" and path in have) or is_below(path, versions.NEXT_TIME):
         return WRITE
-    return RELOAD if any(path == key or path.startswith(key + ".") for key in versions.RELOADABLE) else RESTART
+    return RELOAD if is_below(path, versions.RELOADABLE) else RESTART
 
 
 def _shown(path: str, value: t.Any) -> t.Any:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.discovery.consul.plugins.module_utils._consul.extra_files import PREFIX
 from ansible_collections.discovery.consul.plugins.module_utils._consul.security import FILES
 from ansible_collections.discovery.consul.plugins.module_utils._docker.folder import Folder
 
@@ -19,6 +20,7 @@ Files = t.Dict[str, str]
 
 FILE = "consul.json"
 NAMES = {FILE, *FILES.values()}
+"""Our own files. Copies of the user's own come beside them, with names that begin with `extra_files.PREFIX`."""
 PENDING = ".pending"
 """Stands beside the files from before they change until the agent has taken them over: an interrupted run leaves it there."""
 
@@ -28,7 +30,7 @@ class ConfigFolder(Folder):
 
     def files(self) -> Files:
         """The configuration and the files that it names, as far as they are there."""
-        found = {name: self.text(name) for name in NAMES}
+        found = {name: self.text(name) for name in self._names()}
         return {name: text for name, text in found.items() if text is not None}
 
     def pending(self) -> str | None:
@@ -47,8 +49,11 @@ class ConfigFolder(Folder):
             self.put(PENDING, needs + "\n")
         for name, text in files.items():
             self.put(name, text)
-        for name in NAMES - files.keys():
+        for name in self._names() - files.keys():
             self.drop(name)
+
+    def _names(self) -> set[str]:
+        return {*NAMES, *(name for name in self.names() if name.startswith(PREFIX))}
 
     def done(self) -> None:
         """The agent has taken the files over."""

@@ -100,7 +100,7 @@ def check(params: Json, check_mode: bool) -> Json:
     outcome = watch(lambda: rules.judge(nodes, reader.read(), limits), patience)
     result = _result(outcome, rules.skipped(outcome.verdict.rules, nodes, limits))
     if not outcome.reached:
-        result["failure"] = failure(outcome, result, patience)
+        result["failure"] = failure(outcome, result, patience, limits)
     return result
 
 
@@ -152,6 +152,9 @@ def _limits(params: Json, check_mode: bool) -> rules.Limits:
         max_trailing_logs=params["max_trailing_logs"],
         allow_version_skew=params["allow_version_skew"],
         skip=frozenset(params["skip_rules"]),
+        accept_unknown=frozenset(params["accept_unknown"]),
+        service_checks=params["service_checks"] == "require",
+        gossip_keys=params["gossip_keys"],
         write=not check_mode,
     )
 
@@ -171,7 +174,7 @@ def _reader(params: Json, nodes: list[Expected], limits: rules.Limits) -> Reader
 
     if "dns" in limits.skip:
         nodes = [Expected(node.name, node.server, node.address, node.http) for node in nodes]
-    return Reader(nodes, connect, lookup, limits.write and "write" not in limits.skip, budget)
+    return Reader(nodes, connect, lookup, limits.write and "write" not in limits.skip, limits.gossip_keys, budget)
 
 
 def _result(outcome: Outcome, skipped: list[str]) -> Json:
@@ -184,12 +187,13 @@ def _result(outcome: Outcome, skipped: list[str]) -> Json:
         "leader": verdict.leader,
         "nodes": verdict.nodes,
         "services": verdict.services,
+        "critical_checks": next((rule.evidence for rule in verdict.rules if rule.name == "checks" and rule.ok), []),
         "samples": outcome.samples,
         "elapsed": outcome.elapsed,
     }
 
 
-def failure(outcome: Outcome, result: Json, patience: Patience) -> str:
+def failure(outcome: Outcome, result: Json, patience: Patience, limits: rules.Limits) -> str:
     """One sentence: what was wanted, what is, the evidence and the remedy."""
     if outcome.samples:
         return (
@@ -199,15 +203,15 @@ def failure(outcome: Outcome, result: Json, patience: Patience) -> str:
     suspects = [rule for rule in outcome.verdict.rules if rule.ok is not True and rule.name not in result["skipped_rules"]]
     order = [rule for name in TELLING for rule in suspects if rule.name == name] + suspects
     rule = next((rule for rule in order if rule.ok is False), order[0])
-    remedy = _permissions(suspects) if rule.ok is None else rule.remedy
+    remedy = _permissions(suspects, limits) if rule.ok is None else rule.remedy
     others = [other.name for other in suspects if other is not rule]
     more = f" Not met, too: {', '.join(others)}." if others else ""
     return f"The cluster is {result['verdict']} after {outcome.elapsed:.0f} s, not {patience.wanted}. Rule {rule.name}: {rule.summary} {remedy}{more}"
 
 
-def _permissions(suspects: list[rules.Rule]) -> str:
+def _permissions(suspects: list[rules.Rule], limits: rules.Limits) -> str:
     """Where nothing is wrong but much is hidden: all that a token has to have, at once."""
     wanted: dict[str, None] = {}
     for rule in suspects:
-        wanted.update(dict.fromkeys(rules.RULES[rule.name][2].split(" and ")))
+        wanted.update(dict.fromkeys(rules.permission_for(rule.name, limits).split(" and ")))
     return f"Give a token with {', '.join(wanted)}, or skip the rules."

@@ -21,7 +21,8 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.engine im
 Json = t.Dict[str, t.Any]
 
 CACHE = "/var/cache/discovery.consul"
-STAGED = "/staged/consul.json"
+STAGED_FOLDER = "/staged"
+STAGED = f"{STAGED_FOLDER}/consul.json"
 
 
 def version_of(engine: Engine, image: Json) -> versions.Version:
@@ -43,14 +44,12 @@ def version_of(engine: Engine, image: Json) -> versions.Version:
     return versions.parse(known)
 
 
-def validate(engine: Engine, image: Json, config: Json, wanted: Json) -> None:
-    """Let the very image judge the configuration; ConfigError with its own words when it does not take it."""
-    host = wanted["HostConfig"]
+def validate(engine: Engine, image: Json, config: Json, extra: t.Mapping[str, str], wanted: Json) -> None:
+    """Let the very image judge the configuration and the files that come after it; ConfigError with its own words when it does not take them."""
     # With the host's network an agent may choose its address by itself, and then it has to see the host's.
-    network = "host" if host["NetworkMode"] == "host" else "none"
-    extra = [mount for mount in host["Mounts"] if mount["Type"] == "bind" and mount["ReadOnly"] and not mount["Target"].startswith("/consul/config")]
-    arguments = ["validate", STAGED, *(mount["Target"] for mount in extra)]
-    code, output = throwaway.run(engine, image["Id"], "consul", arguments, {STAGED: json.dumps(config).encode()}, {"NetworkMode": network, "Mounts": extra})
+    network = "host" if wanted["HostConfig"]["NetworkMode"] == "host" else "none"
+    staged = {STAGED: json.dumps(config).encode(), **{f"{STAGED_FOLDER}/{name}": text.encode() for name, text in extra.items()}}
+    code, output = throwaway.run(engine, image["Id"], "consul", ["validate", *staged], staged, {"NetworkMode": network})
     if code != 0:
-        reason = output.replace(STAGED, "the configuration")[-1000:]
+        reason = output.replace(STAGED, "the configuration").replace(f"{STAGED_FOLDER}/", "")[-1000:]
         raise ConfigError(f"Consul {versions.show(version_of(engine, image))} in {image['Name']} refuses the configuration: {reason}")

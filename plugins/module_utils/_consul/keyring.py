@@ -53,6 +53,11 @@ def steps(found: t.Sequence[Ring], key: str) -> list[str]:
     return [*(["install"] if missing else []), *(["use", "remove"] if others else [])]
 
 
+def converge(client: Client, options: Json, check_mode: bool) -> Json:
+    taken = rotate(client, options["key"], check_mode)
+    return {"changed": bool(taken), "steps": taken}
+
+
 def rotate(client: Client, key: str, check_mode: bool) -> list[str]:
     """Make `key` the only one; the steps that it took."""
     found = rings(client)

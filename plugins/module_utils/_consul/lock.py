@@ -24,7 +24,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 Json = t.Dict[str, t.Any]
 Holder = Json
 
-_PROCESS: Json = {
+PROCESS: Json = {
     "user": {"type": "str", "required": True},
     "controller": {"type": "str", "required": True},
     "pid": {"type": "int", "required": True},
@@ -35,9 +35,14 @@ ARGUMENTS: Json = {
     "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
     "path": {"type": "path", "default": "/run/discovery.consul/lock"},
     "stale_after": {"type": "int", "default": 900},
-    "holder": {"type": "dict", "options": _PROCESS},
-    "dead": {"type": "dict", "options": _PROCESS},
+    "break_holder": {"type": "str"},
+    "holder": {"type": "dict", "options": PROCESS},
+    "dead": {"type": "dict", "options": PROCESS},
 }
+
+
+NOBODY = "unnamed"
+"""What a holder is called whose lock does not name it."""
 
 
 class LockError(OperatorError):
@@ -61,13 +66,20 @@ class Record:
     refreshed: float
 
     def __str__(self) -> str:
-        who = "{user}@{controller}, process {pid}".format(**self.holder) if self.holder else "somebody whom it does not name"
-        since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(self.since))
-        return f"{who}, since {since}, last seen {self.age:.0f} s ago"
+        return f"{name_of(self.holder)}, since {show_time(self.since)}, last seen {self.age:.0f} s ago"
 
     @property
     def age(self) -> float:
         return max(0.0, time.time() - self.refreshed)
+
+
+def name_of(holder: Holder) -> str:
+    """A holder for people, who name it in the same way when they break its lock."""
+    return "{user}@{controller}:{pid}".format(**holder) if holder else NOBODY
+
+
+def show_time(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))
 
 
 def outcome(options: Json, check_mode: bool) -> Json:
@@ -81,9 +93,9 @@ def outcome(options: Json, check_mode: bool) -> Json:
         elif options["state"] == "absent":
             release(options["path"], options["holder"])
         else:
-            former = take(options["path"], options["holder"], options["stale_after"], options["dead"])
+            former = take(options["path"], options["holder"], options["stale_after"], options["dead"], options["break_holder"])
             if former is not None:
-                result.update(taken_from=former.holder, warnings=[f"The lock of a play that is dead was taken over: {former}."])
+                result.update(taken_from=former.holder, warnings=[f"The lock of another play was taken over: {former}."])
     except HeldError as exc:
         result.update(failed=True, msg=str(exc), held_by=exc.holder)
     except OperatorError as exc:
@@ -91,17 +103,17 @@ def outcome(options: Json, check_mode: bool) -> Json:
     return result
 
 
-def take(path: str, holder: Holder, stale_after: float, dead: Holder | None = None) -> Record | None:
-    """Take the lock, or refresh one's own; whose lock was taken over. `dead` is one whose lock is free at any age."""
+def take(path: str, holder: Holder, stale_after: float, dead: Holder | None = None, break_holder: str | None = None) -> Record | None:
+    """Take the lock, or refresh one's own; whose lock was taken over. That of `dead` and of `break_holder` is free at any age."""
     with _errors(path):
         os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
         with _alone(path, os.O_CREAT) as file:
             found = _read(file)
             own = found is not None and found.holder == holder
-            if found is not None and not own and found.holder != dead and found.age < stale_after:
+            if found is not None and not own and found.age < stale_after and found.holder != dead and name_of(found.holder) != break_holder:
                 raise HeldError(
-                    f"Another play works on this host: {found} ({path}). Wait until it has ended. If it is dead, its lock is taken over "
-                    f"{stale_after:.0f} s after it was last seen; or remove {path}.",
+                    f"Another play works on this host: {found} ({path}). Wait until it has ended. If you know that it is dead, break its lock with "
+                    f"break_holder: {name_of(found.holder)}; by itself it is taken over {stale_after:.0f} s after it was last seen.",
                     found.holder,
                 )
             now = time.time()

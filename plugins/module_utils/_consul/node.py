@@ -8,22 +8,19 @@
 
 from __future__ import annotations
 
-import http.client
-import ipaddress
 import os
 import socket
-import ssl
 import typing as t
 from dataclasses import replace
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul import config as configuration
+from ansible_collections.discovery.consul.plugins.module_utils._consul import endpoint, extra_files, security, versions
 from ansible_collections.discovery.consul.plugins.module_utils._consul import folder as config_folder
 from ansible_collections.discovery.consul.plugins.module_utils._consul import image as consul_image
-from ansible_collections.discovery.consul.plugins.module_utils._consul import security, versions
 from ansible_collections.discovery.consul.plugins.module_utils._consul.config import ConfigError
 from ansible_collections.discovery.consul.plugins.module_utils._consul.folder import ConfigFolder
 from ansible_collections.discovery.consul.plugins.module_utils._docker import converge, network
-from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container
+from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container, ContainerError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import ABSENT, STOPPED, Result
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RECREATE, RELOAD, RESTART, START, WRITE, Difference, Plan, Plans
@@ -32,9 +29,16 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.spec impo
 Json = t.Dict[str, t.Any]
 
 CONFIG_DIR = "/consul/config"
-EXTRA_DIR = "/consul/extra"
 SYSLOG_SOCKET = "/dev/log"
 ANSWERS = (200, 401, 403)
+
+GRPC_TLS = "ports.grpc_tls"
+
+METADATA = "server_metadata.json"
+REJOIN_AGE = "8760h"
+"""A year. It keeps servers away that were taken out of the cluster; one whose hosts were off comes back."""
+
+UNKNOWN_RELEASE = "Consul {} is newer than the releases that this collection knows. It is configured like the newest of those."
 
 
 class Node:
@@ -47,27 +51,35 @@ class Node:
         self.uid, self.gid = numeric_user(options["user"])
         self.folder = ConfigFolder(options["config_dir"] or f"/etc/discovery.consul/{self.name}", self.uid, self.gid)
         self.host_network = options["network"] == HOST
+        self._extra: config_folder.Files = {}
 
     def converge(self, check_mode: bool) -> Result:
         """Bring the node to the wanted state, or say in check mode what that would take."""
         if self.options["state"] == ABSENT:
             return self._converge_absent(check_mode)
         node = {"node_name": self.options["node_name"]}
+        self._extra = extra_files.read(self.options["config_files"])
         consul_options = self._consul_options()
         self._judge(consul_options)
+        converge.judge_engine(self.engine, self.name)
         recovered = self._steps().recover_unfinished(check_mode)
         image = converge.find_image(self.engine, self.options["image"], self.options["image_fallback"], may_pull=not check_mode)
         if image is None:
             plan = converge.plan_unpulled(self.engine, self.name, self.options["image"])
             return Result(Plans.of(recovered, plan), changed=True, pending=plan.disruptive and not self.options["allow_disruption"], facts=node)
         version = consul_image.version_of(self.engine, image)
-        config = configuration.build(consul_options, self.options["extra_config"], version)
-        wanted = self._container(image).as_container()
+        config = configuration.build({**consul_options, **self._of_release(consul_options, version)}, self.options["extra_config"], version)
+        wanted = converge.container_of(self.engine, self.name, self._container(image))
         plan = self._plan(wanted, config, image)
         self._judge_release(plan, version)
-        result = Result(Plans.of(recovered, plan), facts={**node, "version": versions.show(version)})
+        keys = len(security.keyring(self._data_directory()))
+        warnings = [] if version <= versions.NEWEST_KNOWN or not plan.differences else [UNKNOWN_RELEASE.format(versions.show(version))]
+        result = Result(
+            Plans.of(recovered, plan), facts={**node, "image": image["Name"], "version": versions.show(version), "gossip_keys": keys}, warnings=warnings
+        )
         result.changed = bool(result.plan.differences)
         if not plan.differences:
+            result.warnings += self._restless()
             return result
         make_network = self._check(plan, wanted, config, image)
         if plan.disruptive and not self.options["allow_disruption"]:
@@ -76,6 +88,17 @@ class Node:
         elif not check_mode:
             self._apply(plan, wanted, config, make_network)
         return result
+
+    def _of_release(self, consul_options: Json, version: versions.Version) -> Json:
+        """What servers of a release do by default and ours do not: to stay away for a week of holidays, and to open one more port."""
+        if not self.options["server"]:
+            return {"server_rejoin_age_max": None}
+        age = self.options["server_rejoin_age_max"] or REJOIN_AGE
+        closed = {} if versions.refused(GRPC_TLS, version) else {"grpc_tls": -1}
+        return {
+            "server_rejoin_age_max": age if versions.written_as("server_rejoin_age_max", version) else None,
+            "ports": {**closed, **(consul_options["ports"] or {})},
+        }
 
     def _converge_absent(self, check_mode: bool) -> Result:
         plan = converge.plan_removal(self.engine, self.name)
@@ -117,14 +140,15 @@ class Node:
                 f"enable_syslog needs {SYSLOG_SOCKET} on the Docker host, and there is none: the agent would end after a minute. "
                 "Install a syslog daemon or leave it off."
             )
-        if not self.host_network and _loopback(consul_options["client_addr"]):
+        listeners = self._listeners()
+        if not self.host_network and listeners and all(listener.loopback for listener in listeners):
+            option = "addresses" if self.options["addresses"] else "client_addr"
             yield (
-                "client_addr is a loopback address inside a container's own network, where nobody reaches it. "
+                f"{option} is a loopback address inside a container's own network, where nobody reaches it. "
                 "Use 0.0.0.0 and publish the ports on the host's loopback."
             )
-        for path in self.options["config_files"]:
-            if not os.path.exists(path):
-                yield f"config_files names {path}, which is not on the Docker host."
+        if not listeners:
+            yield "Neither HTTP nor HTTPS has a port, so nobody could tell whether the agent works. Give one of them in ports."
         bind = consul_options.get("bind_addr")
         if self.host_network and bind and "{{" not in bind and not _is_local(bind):
             yield f"bind_addr {bind} is no address of this host. Give one that 'ip address' shows."
@@ -143,17 +167,16 @@ class Node:
 
     def _container(self, image: Json) -> ContainerSpec:
         o = self.options
-        files = [(path, f"{EXTRA_DIR}/{number}-{os.path.basename(path)}", True) for number, path in enumerate(o["config_files"])]
         syslog = [(SYSLOG_SOCKET, SYSLOG_SOCKET, False)] if o["enable_syslog"] else []
         return ContainerSpec.from_options(
             o,
             image=image["Name"],
             entrypoint=["consul"],
-            command=["agent", f"-config-dir={CONFIG_DIR}", *(f"-config-file={target}" for _source, target, _ro in files)],
+            command=["agent", f"-config-dir={CONFIG_DIR}"],
             network=o["network"],
             ipv4_address=o["ipv4_address"],
             published_ports=[] if self.host_network else o["published_ports"],
-            mounts=[(self.folder.path, CONFIG_DIR, True), (self._data_volume(), o["data_dir"], False), *files, *syslog],
+            mounts=[(self.folder.path, CONFIG_DIR, True), (self._data_volume(), o["data_dir"], False), *syslog],
             environment=o["environment"],
             labels={
                 **o["labels"],
@@ -180,32 +203,43 @@ class Node:
 
     def _judge_release(self, plan: Plan, wanted: versions.Version) -> None:
         """A server cannot read what a newer release has written, and reads what the last few have."""
-        runs = next((self.engine.image(one.current) for one in plan.differences if one.name == "image" and one.current), None)
+        node, image = f"Node {self.options['node_name']}", next((one for one in plan.differences if one.name == "image"), None)
+        if wanted in versions.BROKEN and (image or CREATE in plan.actions):
+            raise ConfigError(f"{node} would run Consul {versions.show(wanted)}, and {versions.BROKEN[wanted]}. Name another image.")
+        runs = self.engine.image(image.current) if image and image.current else None
         if runs is None or not self.options["server"]:
             return
         version = consul_image.version_of(self.engine, {**runs, "Name": runs["Id"]})
-        if wanted[:2] < version[:2]:
+        if versions.line(wanted) < versions.line(version):
             raise ConfigError(
-                f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}, which cannot read its "
+                f"{node} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}, which cannot read its "
                 "data. Name a newer image; to go back for good, restore a snapshot into a new cluster."
             )
-        furthest = version[1] + versions.MINORS_AT_ONCE
-        if wanted[0] == version[0] and wanted[1] > furthest:
+        path = versions.path(version, wanted)
+        if versions.line(wanted) - versions.line(version) > versions.LINES_AT_ONCE:
             raise ConfigError(
-                f"Node {self.options['node_name']} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}: Consul is upgraded by "
-                f"{versions.MINORS_AT_ONCE} minor releases at most at a time. Name an image of {wanted[0]}.{furthest} first, for all nodes."
+                f"{node} runs Consul {versions.show(version)}, and the image has {versions.show(wanted)}: Consul is upgraded over "
+                f"{versions.LINES_AT_ONCE} lines of releases at a time. The way is {' - '.join(versions.show(one) for one in path)}. "
+                "Name an image of the first of them, for all nodes, and go on from there."
             )
 
     def _file_differences(self, held: config_folder.Files) -> t.Iterable[Difference]:
         left = self.folder.pending()
         if left:
             yield Difference("config_file", "written, but not taken over yet", "taken over", left)
-        wanted = security.files(self.options)
+        wanted = self._files()
         for name in sorted({*held, *wanted} - {config_folder.FILE}):
             if held.get(name) != wanted.get(name):
-                yield Difference(f"file.{name}", "(one content)" if name in held else None, "(another content)" if name in wanted else None, RELOAD)
+                extra = name.startswith(extra_files.PREFIX)
+                needs = extra_files.needs(held.get(name), wanted.get(name)) if extra else RELOAD
+                shown = ("(one content)" if name in held else None, "(another content)" if name in wanted else None)
+                yield Difference(f"{'config_files' if extra else 'file'}.{name}", *shown, needs)
         if not self.folder.private(held):
             yield Difference("config_file.mode", "open to others", f"0600 {self.uid}:{self.gid}", WRITE)
+
+    def _files(self) -> config_folder.Files:
+        """What is beside the configuration."""
+        return {**security.files(self.options), **self._extra}
 
     def _check(self, plan: Plan, wanted: Json, config: Json, image: Json) -> bool:
         """Everything that can be known to fail is found here, before anything is changed."""
@@ -214,7 +248,7 @@ class Node:
             self._check_names()
             make_network = converge.check_host(self.engine, self.name, wanted, self.options["network_subnet"])
         if any(one.name.startswith(("config", "container", "image", "mounts")) for one in plan.differences):
-            consul_image.validate(self.engine, image, config, wanted)
+            consul_image.validate(self.engine, image, config, self._extra, wanted)
         return make_network
 
     def _check_names(self) -> None:
@@ -231,9 +265,27 @@ class Node:
         self._prepare_data()
         former = self.folder.files()
         needs = next((action for action in (RESTART, RELOAD) if action in plan.actions), None)
-        self.folder.write({config_folder.FILE: config_folder.as_text(config), **security.files(self.options)}, needs)
-        converge.apply(self._steps(undo=lambda: self._write_back(former)), plan, wanted, self.options["state"])
+        self.folder.write({config_folder.FILE: config_folder.as_text(config), **self._files()}, needs)
+        try:
+            converge.apply(self._steps(undo=lambda: self._write_back(former)), plan, wanted, self.options["state"])
+        except ContainerError as exc:
+            raise ContainerError(f"{exc}{self._advice(str(exc))}") from exc
         self.folder.done()
+
+    def _restless(self) -> list[str]:
+        """An agent that ends as often as the engine starts it is as it was wanted, and yet of no use."""
+        live = self.engine.container(self.name) or {"State": {}}
+        if not live["State"].get("Restarting"):
+            return []
+        words = self.engine.logs(self.name)
+        return [f"The container {self.name} ends again and again. Its last log lines:\n{words}{self._advice(words)}"]
+
+    def _advice(self, said: str) -> str:
+        """What Consul's own words do not say of a server that was off for long, or whose host lost power."""
+        if "server_rejoin_age_max" not in said and not ("server_metadata" in said or "server metadata" in said):
+            return ""
+        where = os.path.join(self._data_directory() or "the data directory", METADATA)
+        return f"\nKeep its data. Remove the file {where} and run again: it only tells when the server ran last, and stops one that was off for long."
 
     def _write_back(self, former: config_folder.Files) -> None:
         if former:
@@ -253,65 +305,29 @@ class Node:
 
     def _why_not_ready(self, live: Json) -> str | None:
         """Ready is an agent whose API answers; whether the cluster is well is the health check's to say."""
-        scheme, port = self._api()
-        address = self._api_address(live)
-        if not address:
-            return "it has no address yet"
-        status, body = _get(scheme, address, port, "/v1/agent/self")
-        if status is None:
-            return f"its API at {scheme}://{address}:{port} does not answer ({body})"
-        return None if status in ANSWERS else f"its API answers {status}: {body[:200]}"
+        status, said = self._ask(live, "/v1/agent/self")
+        return None if status in ANSWERS else said
 
     def _is_member(self, live: Json) -> bool:
         """Whether the agent knows a leader, and so has joined. One that is paused cannot say."""
         if live["State"].get("Paused"):
             return False
-        scheme, port = self._api()
-        status, body = _get(scheme, self._api_address(live), port, "/v1/status/leader")
+        status, body = self._ask(live, "/v1/status/leader")
         return status == 200 and body.strip() not in ("", '""')
 
-    def _api(self) -> tuple[str, int]:
-        given = configuration.merge({"ports": self.options["ports"]}, self.options["extra_config"])["ports"]
-        if given.get("http", 8500) > 0:
-            return "http", given.get("http", 8500)
-        return "https", given.get("https", security.HTTPS_PORT)
+    def _ask(self, live: Json, path: str) -> tuple[int | None, str]:
+        """What the first of its listeners answers that answers at all: status and body, or None and why none does."""
+        said = "it has no address yet"
+        for listener in self._listeners():
+            for address in endpoint.reached_at(listener, live, None if self.host_network else self.options["network"]):
+                status, body = endpoint.ask(listener, address, path)
+                if status in ANSWERS:
+                    return status, body
+                said = f"its API at {listener} does not answer ({body})" if status is None else f"its API at {listener} answers {status}: {body[:200]}"
+        return None, said
 
-    def _api_address(self, live: Json) -> str | None:
-        if not self.host_network:
-            return ((live["NetworkSettings"].get("Networks") or {}).get(self.options["network"]) or {}).get("IPAddress") or None
-        first = (self.options["client_addr"] or "").split(" ")[0]
-        return "127.0.0.1" if first in ("", "0.0.0.0", "::") or "{{" in first else first
-
-
-def _get(scheme: str, address: str | None, port: int, path: str) -> tuple[int | None, str]:
-    """Status and body, or None and why there is no answer."""
-    if not address:
-        return None, "no address"
-    connection = _connection(scheme, address, port)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode(errors="replace")
-    except (OSError, http.client.HTTPException) as exc:
-        return None, str(exc)
-    finally:
-        connection.close()
-
-
-def _connection(scheme: str, address: str, port: int) -> http.client.HTTPConnection:
-    if scheme == "http":
-        return http.client.HTTPConnection(address, port, timeout=2)
-    # Only whether it answers is asked, and nothing secret is sent.
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return http.client.HTTPSConnection(address, port, timeout=2, context=context)
-
-
-def _loopback(addresses: str) -> bool:
-    try:
-        return all(ipaddress.ip_address(address).is_loopback for address in addresses.split())
-    except ValueError:
-        return False
+    def _listeners(self) -> list[endpoint.Listener]:
+        return endpoint.listeners(configuration.merge(self._consul_options(), self.options["extra_config"]))
 
 
 def _is_local(address: str) -> bool:

@@ -13,6 +13,7 @@ import multiprocessing
 import os
 import pathlib
 import socket
+import typing as t
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul.lock import Holder
 
@@ -22,6 +23,14 @@ def this_play() -> Holder:
     parent = multiprocessing.parent_process()
     pid = os.getpid() if parent is None or parent.pid is None else parent.pid
     return {"user": user(), "controller": socket.gethostname(), "pid": pid, "started": _started(pid), "kernel": _kernel()}
+
+
+def ask_as_this_play(arguments: t.Mapping[str, t.Any], ask: t.Callable[[dict[str, t.Any]], dict[str, t.Any]]) -> dict[str, t.Any]:
+    """The result of a lock's module, told who wants the lock; once more when its holder was a process of this machine that is gone."""
+    told = {**arguments, "holder": this_play()}
+    result = ask(told)
+    held_by = result.get("held_by")
+    return ask({**told, "dead": held_by}) if held_by and is_dead(held_by) else result
 
 
 def is_dead(holder: Holder) -> bool:

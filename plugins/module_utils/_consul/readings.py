@@ -117,12 +117,13 @@ class Crew:
 
 @dataclass(frozen=True)
 class Reader:
-    """Takes readings of the nodes that are expected. `write` is whether the write probe is allowed."""
+    """Takes readings of the nodes that are expected. `write` is whether the write probe is allowed, `gossip_keys` whether keys are asked for."""
 
     expected: t.Sequence[Expected]
     connect: Connect
     lookup: Lookup
     write: bool = True
+    gossip_keys: bool = False
     budget: float = 10
 
     def read(self) -> Readings:
@@ -196,7 +197,7 @@ class Reader:
         crew.ask("cluster", {"catalog": _job(self.connect(via), "/v1/catalog/nodes", consistent="")})
         crew.ask("cluster", {"checks": _job(self.connect(via), "/v1/health/state/any", consistent="")})
         crew.ask("cluster", {"services": _job(self.connect(via), "/v1/catalog/services")})
-        if _encrypted(readings):
+        if self.gossip_keys and _encrypted(readings):
             crew.ask(KEYRING, {"keyring": lambda: _first_answer(lambda: self.connect(via).get("/v1/operator/keyring"))})
         for name, last in _unsettled(readings).items():
             crew.ask(f"node {name}", {"settled": _settle_job(self.connect(urls[name]), last)})

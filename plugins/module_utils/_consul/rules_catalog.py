@@ -109,6 +109,10 @@ def checks(case: Case, findings: Findings) -> str:
         findings.open("the token may not see all checks")
     # serfHealth says whether a node is alive, which the rule catalog judges.
     critical = [check for check in answer.data if check.get("Status") == "critical" and check.get("CheckID") != "serfHealth"]
+    if not case.limits.service_checks:
+        for check in critical:
+            findings.report(_critical(check))
+        return f"{len(critical)} of {len(answer.data)} checks are critical, which is reported and does not count."
     if len(critical) > case.limits.allowed_critical:
         for check in critical:
             findings.wrong(_critical(check), str(check.get("Node")))
@@ -118,4 +122,5 @@ def checks(case: Case, findings: Findings) -> str:
 def _critical(check: Json) -> str:
     of = f" of service {check['ServiceName']}" if check.get("ServiceName") else ""
     output = " ".join(str(check.get("Output") or "").split())[:120]
-    return f"check {check.get('CheckID')}{of} on {check.get('Node')} is critical{': ' if output else ''}{output}"
+    text = f"check {check.get('CheckID')}{of} on {check.get('Node')} is critical{': ' if output else ''}{output}"
+    return "".join(character if character.isprintable() else "?" for character in text)  # what services say of themselves may be anything

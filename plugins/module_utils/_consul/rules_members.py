@@ -11,6 +11,8 @@ Each rule returns what to say when nothing speaks against it.
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.discovery.consul.plugins.module_utils._consul.case import ALIVE, Case, Findings, View, build_of, repeated, role_of, state_of, tags_of
 from ansible_collections.discovery.consul.plugins.module_utils._consul.client import Answer
 from ansible_collections.discovery.consul.plugins.module_utils._consul.readings import Expected, stat
@@ -58,10 +60,24 @@ def security(case: Case, findings: Findings) -> str:
     findings.same("settings for ACLs", {name: str(stat(answer, "consul", "acl")) for name, answer in of_servers.items()})
     findings.same("settings for TLS", {name: _tls(answer) for name, answer in of_servers.items()})
     gossip = "true" in encrypted.values()
-    if gossip:
+    asked = gossip and case.limits.gossip_keys
+    if asked:
         _keyring(case, findings)
+    for name, answer in shown.items():
+        _unshown(findings, name, answer, name in of_servers)
     acls = ", ".join({str(stat(answer, "consul", "acl")) for answer in of_servers.values()}) or "unknown"
-    return f"Gossip is {'encrypted with one key' if gossip else 'not encrypted'}, ACLs are {acls}, and all nodes agree."
+    return f"Gossip is {('encrypted with one key' if asked else 'encrypted') if gossip else 'not encrypted'}, ACLs are {acls}, and all nodes agree."
+
+
+def _unshown(findings: Findings, name: str, answer: Answer, server: bool) -> None:
+    """What a release does not show, or shows otherwise than this rule knows, is no evidence for anything."""
+    known = {
+        "whether its gossip is encrypted": stat(answer, "serf_lan", "encrypted") is not None,
+        "whether it enforces ACLs": not server or stat(answer, "consul", "acl") is not None,
+        "how it verifies TLS": not server or bool(_tls_flags(answer)),
+    }
+    for what in [what for what, shown in known.items() if not shown]:
+        findings.open(f"{name} does not show {what}", name)
 
 
 def _speaks_for_itself(case: Case, findings: Findings, node: Expected) -> None:
@@ -153,8 +169,11 @@ def _keyring(case: Case, findings: Findings) -> None:
 
 
 def _tls(answer: Answer) -> str:
-    """Which sides are verified, as old (flat) and new (nested) releases show it."""
+    return ", ".join(key for key, value in _tls_flags(answer).items() if value) or "unverified"
+
+
+def _tls_flags(answer: Answer) -> dict[str, t.Any]:
+    """Which sides are verified, as old (flat) and new (nested) releases show it. What they show may change without notice."""
     debug = answer.data.get("DebugConfig") or {}
     rpc = (debug.get("TLS") or {}).get("InternalRPC") or debug
-    flags = {key: rpc.get(key) for key in ("VerifyIncoming", "VerifyOutgoing", "VerifyServerHostname")}
-    return ", ".join(key for key, value in flags.items() if value) or "unverified"
+    return {key: rpc[key] for key in ("VerifyIncoming", "VerifyOutgoing", "VerifyServerHostname") if key in rpc}

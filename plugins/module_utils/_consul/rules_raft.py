@@ -49,7 +49,7 @@ def _contradictions(case: Case, findings: Findings, address: str) -> None:
     own = case.readings.node(str(name), "self")
     if name in case.readings.nodes and own.status is None:
         findings.wrong(f"{name} is named as the leader, but does not answer", str(name))
-    elif own.good and stat(own, "raft", "state") != "Leader":
+    elif own.good and stat(own, "raft", "state") not in (None, "Leader"):
         findings.wrong(f"{name} is named as the leader, but says that it is {stat(own, 'raft', 'state')}", str(name))
     for source, servers in (("the raft configuration", case.raft_servers()), ("autopilot", case.autopilot_servers())):
         leaders = [str(server.get("Address")) for server in servers if server.get("Leader")]

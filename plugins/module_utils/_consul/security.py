@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import json
 import os
 import re
@@ -33,6 +34,14 @@ FILES = {"tls_ca": CA_FILE, "tls_certificate": CERTIFICATE_FILE, "tls_key": KEY_
 TOKENS = ("acl_agent_token", "acl_dns_token", "acl_management_token")
 GOSSIP_KEYS, CA_KEYS = {"encrypt"}, {"ca_file", "tls.defaults.ca_file"}
 MANAGEMENT_KEYS = ("acl.tokens.master", "acl.tokens.initial_management")
+
+DOMAIN = "consul"
+
+# Consul trusts whatever is among its authorities, even one that another one signed. Python knows the flag since 3.10.
+PARTIAL_CHAIN = getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0x80000)
+
+# How often each side of a handshake speaks at most.
+FLIGHTS = 3
 
 _CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s.+?-----END CERTIFICATE-----", re.S)
 
@@ -75,16 +84,25 @@ def conflicts(options: Json, current: Json, held: Files, data: str) -> t.Iterato
     host, or an empty text.
     """
     yield from _open_conflicts(options, current)
-    key, keys = options.get("encrypt"), _keyring(data) or [key for key in [current.get("encrypt")] if key]
+    key, keys = options.get("encrypt"), keyring(data) or [key for key in [current.get("encrypt")] if key]
     if key and keys and key not in keys:
         yield "It has another gossip key, which Consul would keep. Give that one; to change it while the cluster runs, see docs/security.md."
     if not key and keys:
         yield "It has a gossip key, and goes on to encrypt as long as its data is there. Give that key."
     if options.get("tls_ca") and held.get(CA_FILE) and not certificates(held[CA_FILE]) & certificates(options["tls_ca"]):
         yield "It trusts another certificate authority. Give that one, or both in one text while the cluster moves from one to the other."
+    yield from _weaker(options, current, held)
     management = next((current[path] for path in MANAGEMENT_KEYS if current.get(path)), None)
     if management and options.get("acl_management_token") not in (None, management):
         yield "It has another management token, which Consul would keep. Give that one."
+
+
+def _weaker(options: Json, current: Json, held: Files) -> t.Iterator[str]:
+    """What it would give up: alone among nodes that keep it, or open to everybody, which nobody should become by leaving an option out."""
+    if held.get(CA_FILE) and not options.get("tls_ca"):
+        yield "It speaks TLS with the other nodes, which would refuse it without. Give tls_ca, as before."
+    if current.get("acl.default_policy") == "deny" and not options.get("acl_default_policy"):
+        yield "It lets nobody do anything without a token, and without ACLs it would let everybody do everything. Give acl_default_policy, as before."
 
 
 def _open_conflicts(options: Json, current: Json) -> t.Iterator[str]:
@@ -131,22 +149,50 @@ def _tls_problems(options: Json) -> t.Iterator[str]:
         ssl.create_default_context(cadata=ca)
     except (ssl.SSLError, ValueError):
         yield "tls_ca holds no certificate in PEM."
+        return
     if certificate and key:
-        yield from _pair_problems(certificate, key)
+        yield from _pair_problems(options)
 
 
-def _pair_problems(certificate: str, key: str) -> t.Iterator[str]:
-    """Python reads keys from files only: this one is in memory, so that the key is on no disk."""
+def _pair_problems(options: Json) -> t.Iterator[str]:
+    """What a certificate would be refused for, by its own agent or by the others. Python reads keys from files only: this one is in memory."""
+    holder = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     with os.fdopen(os.memfd_create("certificate"), "w") as file:
-        file.write(f"{certificate.strip()}\n{key.strip()}\n")
+        file.write(f"{options['tls_certificate'].strip()}\n{options['tls_key'].strip()}\n")
         file.flush()
         try:
-            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(f"/proc/self/fd/{file.fileno()}", password="")
+            holder.load_cert_chain(f"/proc/self/fd/{file.fileno()}", password="")
         except ssl.SSLError as exc:
             yield f"tls_certificate and tls_key are no pair in PEM ({exc.reason or exc})."
+            return
+    named = options.get("server") and options.get("verify_server_hostname") is not False
+    name = f"server.{options['datacenter']}.{(options.get('domain') or DOMAIN).strip('.')}"
+    why = _refusal(holder, options["tls_ca"], name if named else None)
+    if why:
+        yield f"The other nodes would refuse tls_certificate: {why}. Give one that an authority in tls_ca signed{f' for {name}' if named else ''}."
 
 
-def _keyring(data: str) -> list[str]:
+def _refusal(holder: ssl.SSLContext, ca: str, name: str | None) -> str | None:
+    """Why somebody who trusts `ca` and calls whoever holds a certificate goes away again; None when he stays. Both talk in memory."""
+    caller = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    caller.check_hostname = name is not None
+    caller.load_verify_locations(cadata=ca)
+    caller.verify_flags |= PARTIAL_CHAIN
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = caller.wrap_bio(back, there, server_hostname=name), holder.wrap_bio(there, back, server_side=True)
+    try:
+        for end in ends * FLIGHTS:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+    except ssl.SSLCertVerificationError as exc:
+        return exc.verify_message
+    except ssl.SSLError as exc:
+        return str(exc.reason or exc)
+    return None
+
+
+def keyring(data: str) -> list[str]:
+    """The gossip keys that a node has, the one that it encrypts with first; none where there are no data yet."""
     try:
         with open(os.path.join(data, KEYRING), encoding="utf-8") as file:
             return list(json.load(file))

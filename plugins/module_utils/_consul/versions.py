@@ -21,10 +21,22 @@ from ansible_collections.discovery.consul.plugins.module_utils._docker.errors im
 Version = t.Tuple[int, int, int]
 
 OLDEST: Version = (1, 8, 7)
-NEWEST_KNOWN: Version = (1, 22, 6)
+NEWEST_KNOWN: Version = (2, 0, 4)
 
-# Consul supports upgrades from the two minor releases before.
-MINORS_AT_ONCE = 2
+# Consul supports upgrades over two of its lines of releases (1.21, 1.22, 2.0).
+LINES_AT_ONCE = 2
+
+STOPS: tuple[Version, ...] = ((1, 10, 12), (1, 12, 9), (1, 14, 11), (1, 16, 6), (1, 18, 2), (1, 20, 6), (1, 22, 7), (2, 0, 4))
+"""The last public releases of lines on the way from the oldest to the newest, none further from the next than an upgrade may go."""
+
+BROKEN: dict[Version, str] = {
+    (1, 9, 0): "upgrades to it are known to go wrong; 1.10.12 is the release to go to",
+    (1, 9, 1): "upgrades to it are known to go wrong; 1.10.12 is the release to go to",
+    (1, 13, 0): "upgrades to it are known to go wrong; 1.14.11 is the release to go to",
+    (1, 13, 1): "upgrades to it are known to go wrong; 1.14.11 is the release to go to",
+    (1, 22, 4): "it ends every call after 30 s, and with it those that wait for changes; use 1.22.7",
+}
+"""Releases that nobody should go to, and why."""
 
 
 class VersionError(OperatorError):
@@ -40,6 +52,24 @@ def parse(text: str) -> Version:
     if version < OLDEST:
         raise VersionError(f"Consul {show(version)} is too old: {show(OLDEST)} is the oldest release that works. Use a newer image.")
     return version
+
+
+def line(version: Version) -> int:
+    """How many lines of releases came before that of `version`. After 1.22 came 2.0, and since then there are two of each number: V.0, V.1."""
+    major, minor, _patch = version
+    return minor if major == 1 else 23 + (major - 2) * 2 + minor
+
+
+def path(runs: Version, wanted: Version) -> list[Version]:
+    """The releases to go to, one after the other, the last of which is `wanted`."""
+    at, found = line(runs), []
+    while line(wanted) - at > LINES_AT_ONCE:
+        within = [stop for stop in STOPS if at < line(stop) <= at + LINES_AT_ONCE]
+        if not within:  # beyond the releases that are known here
+            break
+        found.append(within[-1])
+        at = line(within[-1])
+    return [*found, wanted]
 
 
 def show(version: Version) -> str:
@@ -106,6 +136,7 @@ OPTIONS: dict[str, tuple[Key, ...]] = {
     "retry_join": (Key("retry_join"),),
     "retry_max": (Key("retry_max"),),
     "server": (Key("server"),),
+    "server_rejoin_age_max": (Key("server_rejoin_age_max", since=(1, 15, 0)),),
     "skip_leave_on_interrupt": (Key("skip_leave_on_interrupt"),),
     "ui": _renamed("ui", "ui_config.enabled", (1, 9, 0)),
     "verify_incoming": _renamed("verify_incoming_rpc", "tls.internal_rpc.verify_incoming", (1, 12, 0)),
@@ -139,12 +170,14 @@ RELOADABLE: frozenset[str] = frozenset(
         "acl.tokens.default",
         "acl.tokens.dns",
         "acl.tokens.replication",
+        "check",
         "checks",
         "discard_check_output",
         "limits.rpc_max_burst",
         "limits.rpc_rate",
         "log_level",
         "node_meta",
+        "service",
         "services",
         "telemetry.prefix_filter",
         "watches",
@@ -155,6 +188,9 @@ RELOADABLE: frozenset[str] = frozenset(
 
 START_ONLY: frozenset[str] = frozenset({"bootstrap_expect", "retry_interval", "retry_join", "retry_max"})
 """What an agent looks at only until it is a member: a change of these is written, and a member goes on undisturbed."""
+
+NEXT_TIME: frozenset[str] = frozenset({"autopilot", "server_rejoin_age_max"})
+"""What is looked at once and never again by an agent that runs: by the first leader of a cluster, or when a server starts."""
 
 
 def written_as(option: str, version: Version) -> str | None:

@@ -12,12 +12,13 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.discovery.consul.plugins.module_utils._docker import image as images
-from ansible_collections.discovery.consul.plugins.module_utils._docker import network, ports
+from ansible_collections.discovery.consul.plugins.module_utils._docker import logs, network, ports
 from ansible_collections.discovery.consul.plugins.module_utils._docker import plan as planning
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.fields import RECREATE, UPDATE
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import CREATE, RELOAD, REMOVE, RESTART, START, STOP, Difference, Plan
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import ContainerSpec
 
 Json = t.Dict[str, t.Any]
 
@@ -31,8 +32,32 @@ class Result:
     plan: Plan
     changed: bool = False
     pending: bool = False
+    warnings: list[str] = field(default_factory=list)
     facts: Json = field(default_factory=dict)
     """What else is known, returned as it is."""
+
+
+def judge_engine(engine: Engine, name: str) -> None:
+    """Refuse an engine on which a container of ours cannot work, as long as there is none."""
+    if engine.container(name) or engine.container(name + ASIDE):
+        return
+    options = engine.info().get("SecurityOptions") or []
+    for option, what in (("userns", "gives its containers other user ids than the host's (userns-remap)"), ("rootless", "runs without root")):
+        if any(str(one).startswith(f"name={option}") for one in options):
+            raise EngineError(
+                f"The Docker engine at {engine.host} {what}, so a program in a container could not read its private files, which belong to a user "
+                "of the host. Use an engine that runs as root and without userns-remap."
+            )
+
+
+def container_of(engine: Engine, name: str, spec: ContainerSpec) -> Json:
+    """The wanted container, with what this host's engine has to be told besides."""
+    return limited(engine, name, spec.as_container())
+
+
+def limited(engine: Engine, name: str, wanted: Json) -> Json:
+    """The wanted container, with a limit for its log where neither it nor the engine has one."""
+    return logs.limited(engine, engine.container(name), wanted)
 
 
 def find_image(engine: Engine, image: str, fallback: str | None, may_pull: bool) -> Json | None:

@@ -83,6 +83,14 @@ class Engine:
         """`GET /containers/json?all=1`: every container, running or not."""
         return t.cast("list[Json]", self._read("/containers/json?all=1"))
 
+    def architecture(self) -> str:
+        """The machine that the engine runs on, as images name it: `amd64`."""
+        return str(self._read("/version").get("Arch") or "")
+
+    def info(self) -> Json:
+        """`GET /info`: how the engine is set up. It takes longer than the other reads, so an unchanged run goes without."""
+        return t.cast(Json, self._read("/info"))
+
     def logs(self, name: str, lines: int = 15) -> str:
         """The last lines that a container printed, for an error message."""
         with self.doing(f"read the log of {name}"):
@@ -104,7 +112,7 @@ class Engine:
         return answer
 
     def _get_unix(self, path: str) -> tuple[int, bytes]:
-        connection = _UnixConnection(self.host[len("unix://") :], self.timeout)
+        connection = UnixConnection(self.host[len("unix://") :], self.timeout)
         try:
             connection.request("GET", path, headers={"Host": "docker"})
             response = connection.getresponse()
@@ -141,7 +149,7 @@ class Engine:
             raise EngineError(self._unreachable(exc)) from exc
 
 
-class _UnixConnection(http.client.HTTPConnection):
+class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket, with the standard library alone."""
 
     def __init__(self, path: str, timeout: float) -> None:

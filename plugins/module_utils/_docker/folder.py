@@ -30,6 +30,15 @@ class Folder:
     def exists(self) -> bool:
         return os.path.isdir(self.path)
 
+    def names(self) -> list[str]:
+        """What is in it; nothing when it is not there."""
+        try:
+            return sorted(os.listdir(self.path))
+        except FileNotFoundError:
+            return []
+        except OSError as exc:
+            raise FolderError(f"{self.path} cannot be read ({exc.strerror}). Run with become: true.") from exc
+
     def text(self, name: str) -> str | None:
         """What is in the file, or None when there is none."""
         try:

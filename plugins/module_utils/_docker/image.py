@@ -11,9 +11,11 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import os
 import subprocess
 import tarfile
 import tempfile
+import time
 import typing as t
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -69,6 +71,7 @@ class Entry:
     rootfs: str | None = None
     arguments: Json = field(default_factory=dict)
     on_controller: bool = False
+    pull_pauses: t.Sequence[float] = ()
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,7 @@ class Outcome:
     reason: str = ""
     id: str = ""
     version: str = ""
+    architecture: str = ""
 
 
 def settle(engine: Engine, entry: Entry, check_mode: bool) -> Outcome:
@@ -104,6 +108,8 @@ def settle(engine: Engine, entry: Entry, check_mode: bool) -> Outcome:
         return _without_registry(engine, entry, before, reason)
     after = engine.image(entry.name)
     _judge(after, entry)
+    if action == "load":
+        _judge_machine(engine, entry.name, before, after)
     if before is not None and after is not None:
         if before["Id"] == after["Id"]:
             action = "none"
@@ -120,6 +126,17 @@ def _judge(after: Json | None, entry: Entry) -> None:
         )
     if entry.archive and not is_current(after, entry):
         raise ImageError(f"The image {entry.name} from the archive was built from other files than those that are there now. Make the archive again.")
+
+
+def _judge_machine(engine: Engine, name: str, before: Json | None, after: Json | None) -> None:
+    """Refuse an archive's image that is for other machines, and leave none here that the next run would take for the right one."""
+    here, there = engine.architecture(), (after or {}).get("Architecture")
+    if not here or not there or here == there:
+        return
+    if before is None:
+        with engine.doing(f"remove the image {name}"):
+            engine.api.remove_image(name)
+    raise ImageError(f"The image {name} from the archive is for {there}, and the engine runs on {here}. Pull or build it here, or make an archive on {here}.")
 
 
 def way(entry: Entry) -> str:
@@ -173,7 +190,8 @@ def _labels(image: Json | None) -> Json:
 
 
 def _described(outcome: Outcome, image: Json | None) -> Outcome:
-    return replace(outcome, id=(image or {}).get("Id", ""), version=_labels(image).get(VERSION_LABEL, ""))
+    found = image or {}
+    return replace(outcome, id=found.get("Id", ""), version=_labels(image).get(VERSION_LABEL, ""), architecture=found.get("Architecture", ""))
 
 
 def _without_registry(engine: Engine, entry: Entry, before: Json | None, reason: str) -> Outcome:
@@ -229,6 +247,8 @@ def _build(engine: Engine, entry: Entry) -> str:
 def _context(entry: Entry) -> t.Iterator[str]:
     """The folder to build from; made for as long as it is needed when its files came with the call."""
     if not entry.files:
+        if not os.path.isdir(str(entry.context)):
+            raise ImageError(f"The folder {entry.context} to build the image {entry.name} from is not on the Docker host. Correct it, or copy it there.")
         yield str(entry.context)
         return
     with tempfile.TemporaryDirectory(suffix=".image") as folder:
@@ -246,9 +266,9 @@ def _context(entry: Entry) -> t.Iterator[str]:
 
 def _pull(engine: Engine, entry: Entry) -> str:
     try:
-        pull(engine, entry.name)
+        _pull_patiently(engine, entry)
     except EngineError as exc:
-        unreachable = any(words in str(exc).lower() for words in UNREACHABLE)
+        unreachable = _unreachable(exc)
         if unreachable and (entry.fallback or entry.pull == "always"):
             return str(exc)
         advice = (
@@ -258,6 +278,22 @@ def _pull(engine: Engine, entry: Entry) -> str:
         )
         raise ImageError(f"The image {entry.name} cannot be pulled: {str(exc).rstrip('.')}. {advice}") from exc
     return ""
+
+
+def _pull_patiently(engine: Engine, entry: Entry) -> None:
+    """Pull the image, again after each pause while no registry answers: what stands in for an image after one hiccup would stay."""
+    for pause in entry.pull_pauses:
+        try:
+            return pull(engine, entry.name)
+        except EngineError as exc:
+            if not _unreachable(exc):
+                raise
+        time.sleep(pause)
+    return pull(engine, entry.name)
+
+
+def _unreachable(failure: EngineError) -> bool:
+    return any(words in str(failure).lower() for words in UNREACHABLE)
 
 
 def pull(engine: Engine, name: str) -> None:

@@ -62,6 +62,11 @@ def conflicts(engine: Engine, wanted: list[Port], own_names: t.Collection[str]) 
     return found
 
 
+def listening(number: int, process: int) -> list[str]:
+    """The addresses at which something listens on a TCP port, in the network that a process of this machine is in."""
+    return [address for address, port, _inode in _sockets("tcp", f"/proc/{process}/net") if port == number]
+
+
 def _held_by_containers(containers: list[Json], own_names: t.Collection[str]) -> tuple[list[tuple[Port, str]], list[Port]]:
     held, mine = [], []
     for container in containers:
@@ -77,17 +82,24 @@ def _held_by_containers(containers: list[Json], own_names: t.Collection[str]) ->
 
 
 def _held_by_processes(port: Port) -> t.Iterator[tuple[Port, str]]:
+    for address, number, inode in _sockets(port.protocol, "/proc/net"):
+        if number == port.number:
+            yield Port(address, number, port.protocol), _process(inode)
+
+
+def _sockets(protocol: str, tables: str) -> t.Iterator[tuple[str, int, str]]:
+    """Address, port and inode of every socket that waits for somebody."""
     for suffix in ("", "6"):
         try:
-            with open(f"/proc/net/{port.protocol}{suffix}", encoding="ascii") as table:
+            with open(f"{tables}/{protocol}{suffix}", encoding="ascii") as table:
                 lines = table.read().splitlines()[1:]
         except OSError:
             continue
         for line in lines:
             columns = line.split()
             address, _colon, number = columns[1].partition(":")
-            if int(number, 16) == port.number and (port.protocol == "udp" or columns[3] == LISTEN):
-                yield Port(_address(address), port.number, port.protocol), _process(columns[9])
+            if protocol == "udp" or columns[3] == LISTEN:
+                yield _address(address), int(number, 16), columns[9]
 
 
 def _address(text: str) -> str:

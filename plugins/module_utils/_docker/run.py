@@ -14,7 +14,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.discovery.consul.plugins.module_utils._docker.converge import Result
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import LibraryMissingError
-from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
+from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError, without_rights
 
 
 class Convergent(t.Protocol):
@@ -36,6 +36,10 @@ def run(module: AnsibleModule, make: t.Callable[[], Convergent], warnings: t.Ite
         module.fail_json(msg=missing_required_lib("docker"), exception=str(exc))
     except OperatorError as exc:
         module.fail_json(msg=str(exc))
+    except OSError as exc:
+        module.fail_json(msg=without_rights(exc))
+    for warning in result.warnings:
+        module.warn(warning)
     answer: dict[str, t.Any] = {
         "changed": result.changed,
         "pending": result.pending,

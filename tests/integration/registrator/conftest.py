@@ -13,6 +13,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import typing as t
 import uuid
@@ -54,16 +55,23 @@ def proxy(tmp_path: pathlib.Path) -> t.Iterator[SocketProxy]:
 
 
 class Registrator:
-    """The program, started as its users start it, behind a proxy that lets only reads pass."""
+    """The program behind a proxy that lets only reads pass: out of the work tree, or out of the image as its users get it."""
 
-    def __init__(self, proxy: SocketProxy, log: pathlib.Path, words: t.Sequence[str], hostname: str = "", **environment: str) -> None:
+    def __init__(self, proxy: SocketProxy, log: pathlib.Path, words: t.Sequence[str], image: str = "", hostname: str = "", **environment: str) -> None:
+        settings = {"DOCKER_HOST": f"unix://{proxy.path}", **environment}
+        self.log, self.name = log, f"registrator-test-{uuid.uuid4().hex[:12]}" if image else ""
+        if image:
+            own = [f"--env={key}={value}" for key, value in settings.items()] + [f"--hostname={hostname}"] * bool(hostname)
+            # Sockets and tokens that a test makes are below the folder for temporary files, and root's.
+            place = ["--network=host", f"--volume={tempfile.gettempdir()}:{tempfile.gettempdir()}", "--user=0", "--no-healthcheck", f"--name={self.name}"]
+            command = ["docker", "run", "--rm", "--init", *place, *own, image, *words]
+            self.process = subprocess.Popen(command, stderr=log.open("a"))
+            return
         command = [sys.executable, "-m", "registrator", *words]
         if hostname:
             command = ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', hostname, *command]
-        own = {"DOCKER_HOST": f"unix://{proxy.path}", "PYTHONPATH": str(BUILD_CONTEXT)}
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("CONSUL_", "DOCKER_"))}
-        self.log = log
-        self.process = subprocess.Popen(command, env={**kept, **own, **environment}, stderr=log.open("a"))
+        self.process = subprocess.Popen(command, env={**kept, "PYTHONPATH": str(BUILD_CONTEXT), **settings}, stderr=log.open("a"))
 
     def wait_until_ready(self) -> None:
         end = time.monotonic() + 20
@@ -72,20 +80,28 @@ class Registrator:
             time.sleep(0.02)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
+        if self.name and number == signal.SIGKILL:
+            # Only the engine can kill what is in a container: the client that is connected to it is somebody else.
+            subprocess.run(["docker", "kill", self.name], stdout=subprocess.DEVNULL, check=False)
+        else:
+            self.process.send_signal(number)
         return self.process.wait(20)
 
 
 @pytest.fixture
-def registrator(proxy: SocketProxy, tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., Registrator]]:
-    """Start Registrators; they see only containers that ``run`` started, since the engine may have others."""
+def registrator(request: pytest.FixtureRequest, proxy: SocketProxy, tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., Registrator]]:
+    """Start Registrators; they see only containers that ``run`` started, since the engine may have others.
+
+    A module that sets ``ON_IMAGE`` has them started out of the image.
+    """
     started: t.List[Registrator] = []
+    image = IMAGE if getattr(request.module, "ON_IMAGE", False) else ""
 
     def start(*words: str, wait: bool = True, opt_in: bool = True, **settings: str) -> Registrator:
         log = tmp_path / f"registrator-{len(started)}.log"
         log.touch()
         own = ["-opt-in"] if opt_in else []
-        started.append(Registrator(proxy, log, [*own, "-ip", "127.0.0.1", *words], **settings))
+        started.append(Registrator(proxy, log, [*own, "-ip", "127.0.0.1", *words], image, **settings))
         if wait:
             started[-1].wait_until_ready()
         return started[-1]

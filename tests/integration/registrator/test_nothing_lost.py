@@ -11,6 +11,7 @@ import socket
 import time
 import typing as t
 
+ON_IMAGE = True
 HOST = socket.gethostname()
 BURST = int(os.environ.get("TEST_BURST", "200"))
 
@@ -89,7 +90,7 @@ def test_an_engine_that_was_away(agent: t.Any, registrator: t.Any, containers: t
     proxy.start()
     agent.wait_for(lambda: names(agent, containers) == {"stays", "new"}, 5)
     agent.wait_for(lambda: port_of(stays) in {service["Port"] for service in agent.services().values()}, 5)
-    assert one.log.read_text().count("trying again until it answers") == 1
+    assert one.log.read_text().count("trying again until it tells them") == 1
 
 
 def test_a_broken_event_stream(agent: t.Any, registrator: t.Any, containers: t.Any, proxy: t.Any) -> None:
@@ -133,11 +134,26 @@ def test_two_registrators_of_one_agent_do_not_fight(agent: t.Any, registrator: t
     registrator(agent.uri, hostname="other-host")
     plain = f"{containers.prefix}-plain"
     agent.wait_for(lambda: {f"{HOST}:{plain}:80", f"other-host:{plain}:80"} <= set(agent.services()))
-    # An id that both want belongs to who started last.
+    # An id that both want belongs to who had it first.
     shared = f"{containers.prefix}-shared"
-    agent.wait_for(lambda: agent.services()[shared]["Meta"]["check_registrator"].startswith("other-host/"))
+    assert agent.services()[shared]["Meta"]["check_registrator"].startswith(f"{HOST}/")
     before = agent.get("/v1/agent/services")
     index = [service["ModifyIndex"] for service in agent.get(f"/v1/catalog/service/{shared}")]
     time.sleep(6)
     assert agent.get("/v1/agent/services") == before
     assert [service["ModifyIndex"] for service in agent.get(f"/v1/catalog/service/{shared}")] == index
+
+
+def test_no_id_reaches_what_somebody_else_registered(agent: t.Any, registrator: t.Any, containers: t.Any) -> None:
+    agent.put("/v1/agent/service/register", {"ID": "payments", "Name": f"{containers.prefix}-payments", "Port": 1})
+    before = agent.services()
+    one = registrator(agent.uri)
+    ids = ["payments", "../deregister/payments", "../../../agent/leave", "x/../payments", "a//b", ".", "payments/", "payments?x", "payments#x", "a\nb"]
+    hostile = [containers.run(f"hostile-{number}", labels={"SERVICE_ID": service_id}) for number, service_id in enumerate(ids)]
+    honest = containers.run("honest", labels={"SERVICE_ID": "a/custom id%2e"})
+    agent.wait_for(lambda: names(agent, containers) == {"payments", "honest"})
+    agent.wait_for(lambda: one.log.read_text().count("warning: ") >= len(ids))
+    for container in [*hostile, honest]:
+        container.remove(force=True)
+    agent.wait_for(lambda: names(agent, containers) == {"payments"})
+    assert agent.services() == before

@@ -10,14 +10,14 @@ from registrator.metadata import Metadata
 
 
 def check(address: str = "10.0.0.1", **values: str) -> tuple:
-    return check_of(Metadata({f"check_{key}": value for key, value in values.items()}), address, 8080, "0123456789abcdef", "80")
+    return check_of(Metadata({f"check_{key}": value for key, value in values.items()}), address, 8080, "0123456789abcdef", "80", scripts=True)
 
 
 @pytest.mark.parametrize(
     "values, wanted",
     [
         ({"http": "/h"}, {"HTTP": "http://10.0.0.1:8080/h", "Interval": "10s"}),
-        ({"http": "h", "http_method": "HEAD", "timeout": "1s"}, {"HTTP": "http://10.0.0.1:8080h", "Method": "HEAD", "Timeout": "1s", "Interval": "10s"}),
+        ({"http": "h", "http_method": "HEAD", "timeout": "1s"}, {"HTTP": "http://10.0.0.1:8080/h", "Method": "HEAD", "Timeout": "1s", "Interval": "10s"}),
         ({"https": "/h", "https_method": "POST"}, {"HTTPS": None, "HTTP": "https://10.0.0.1:8080/h", "Method": "POST", "Interval": "10s"}),
         ({"https": "/h", "tls_skip_verify": "1"}, {"HTTP": "https://10.0.0.1:8080/h", "TLSSkipVerify": True, "Interval": "10s"}),
         ({"cmd": "/c a"}, {"ScriptArgs": ["check-cmd", "0123456789ab", "80", "/c a"], "Interval": "10s"}),
@@ -78,7 +78,26 @@ def test_what_consul_refuses_is_left_out_and_named(values: dict, wanted: dict) -
         ("-1s", False),
         ("1d", False),
         ("9999999999h", False),
+        ("1" * 700 + "x", False),
+        ("1s" * 100, False),
     ],
 )
 def test_durations(text: str, wanted: bool) -> None:
     assert is_duration(text) is wanted
+
+
+def test_no_duration_takes_longer_to_read_than_it_is_long() -> None:
+    # Each of these took a cubic or an exponential number of steps with an expression that can be read in several ways.
+    for text in ("1" * 40, "1." * 20, ".1" * 20, "1.1" * 13 + "x", "1s" * 19 + "1"):
+        assert not is_duration(text)
+
+
+@pytest.mark.parametrize("kind", ["cmd", "script"])
+def test_a_program_is_no_check_unless_that_is_asked_for(kind: str) -> None:
+    found, (warning,) = check_of(Metadata({f"check_{kind}": "rm -rf /", "check_tcp": "1"}), "10.0.0.1", 80, "c", "80")
+    assert found is None
+    assert f"SERVICE_CHECK_{kind.upper()}" in warning and "-script-checks" in warning
+
+
+def test_what_follows_the_address_is_a_path() -> None:
+    assert check(http="@evil.example/")[0]["HTTP"] == "http://10.0.0.1:8080/@evil.example/"

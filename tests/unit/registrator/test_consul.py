@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
+from dataclasses import replace
 
 import pytest
 from agent import Agent
+from registrator.mark import Owner
 from registrator.options import Options
 from registrator.registry import BadAddress, RegistryError, RegistryUnreachable, connect
 from registrator.service import Health, Service
 
+H = Owner("h", "h")
 SERVICE = Service("h:web:80", "web", "10.0.0.1", 8080, "c1", ("a",), {"region": "eu"}, {"TCP": "10.0.0.1:8080", "Interval": "10s"})
 
 
@@ -20,13 +24,13 @@ def test_what_was_registered_is_found_with_the_same_fingerprint_and_our_mark(age
     registry.register(SERVICE)
     entry = (registry.registered() or {})["h:web:80"]
     assert entry.fingerprint == registry.fingerprint(SERVICE)
-    assert (entry.host, entry.service.container) == ("host1", "c1")
+    assert (entry.owner, entry.container) == ("host1", "c1")
 
 
 @pytest.mark.parametrize("change", [{"port": 1}, {"tags": ("b",)}, {"meta": {}}, {"check": None}, {"container": "c2"}, {"address": ""}, {"name": "x"}])
 def test_every_change_changes_the_fingerprint(agent: Agent, change: t.Dict[str, t.Any]) -> None:
     registry = agent.registry()
-    assert registry.fingerprint(Service(**{**SERVICE.__dict__, **change})) != registry.fingerprint(SERVICE)
+    assert registry.fingerprint(replace(SERVICE, **change)) != registry.fingerprint(SERVICE)
 
 
 def test_an_unchanged_answer_is_not_read_twice(agent: Agent) -> None:
@@ -40,22 +44,77 @@ def test_an_unchanged_answer_is_not_read_twice(agent: Agent) -> None:
 
 def test_what_bears_no_mark_belongs_to_nobody(agent: Agent) -> None:
     agent.services = {"x": {"ID": "x", "Service": "x", "Tags": None, "Meta": None}, "y": {"ID": "y", "Meta": {"check_registrator": "odd"}}}
-    assert [entry.host for entry in (agent.registry().registered() or {}).values()] == ["", ""]
+    assert [found.owner for found in agent.registry().registered().values()] == ["", ""]
 
 
 def test_an_id_is_escaped_in_the_path_but_for_slashes(agent: Agent) -> None:
-    agent.registry().deregister(Service("my id/1?x#y", "n", "", 1, "c"))
+    agent.registry().deregister("my id/1?x#y", "n")
     assert agent.paths == ["/v1/agent/service/deregister/my%20id/1%3Fx%23y"]
+
+
+@pytest.mark.parametrize("service_id", ["../deregister/payments", "..", "a/../../leave", "a//b", ".", "/x", "x/"])
+def test_an_id_that_leads_elsewhere_is_asked_for_nowhere(agent: Agent, service_id: str) -> None:
+    registry, service = agent.registry(), replace(SERVICE, id=service_id)
+    for call in (lambda: registry.deregister(service_id, "n"), lambda: registry.maintain(service, "x"), lambda: registry.find(service_id)):
+        with pytest.raises(RegistryError, match="cannot be a part of a path"):
+            call()
+    assert agent.paths == []
+
+
+@pytest.mark.parametrize("code", [301, 307])
+def test_nobody_is_followed_elsewhere(agent: Agent, code: int) -> None:
+    agent.answer = (code, b"")
+    with pytest.raises(RegistryError, match=str(code)):
+        agent.registry().deregister("web", "web")
+    assert agent.paths == ["/v1/agent/service/deregister/web"]
+
+
+@pytest.mark.parametrize("answer", [(404, b'Unknown service ID "x"'), (500, b'Unknown service "x"')])
+def test_what_is_not_there_is_removed(agent: Agent, answer: t.Tuple[int, bytes]) -> None:
+    agent.answer = answer
+    agent.registry().deregister("x", "x")
+    agent.registry().maintain(SERVICE, "x")
+
+
+@pytest.mark.parametrize("answer", [b"<html>", b"[]", b"null", b'"x"', b"\xff"])
+def test_what_is_no_answer_of_an_agent_is_a_refusal(agent: Agent, answer: bytes) -> None:
+    agent.answer = (200, answer)
+    registry = agent.registry()
+    for call in (registry.registered, lambda: registry.find("x"), lambda: registry.end_maintenance({"x"})):
+        with pytest.raises(RegistryError, match="no registry's answer"):
+            call()
+
+
+def test_one_service_is_asked_for(agent: Agent) -> None:
+    registry = agent.registry()
+    agent.answers["/v1/agent/service/none"] = (404, b"unknown service ID: none")
+    agent.answers["/v1/agent/service/pay"] = (200, b'{"ID": "pay", "Service": "payments", "Address": "::1", "Port": 5, "Meta": null}')
+    assert registry.find("none") is None
+    found = registry.find("pay")
+    assert found and (found.name, found.owner, found.id, found.endpoint) == ("payments", "", "pay", "[::1]:5")
+
+
+SCRIPT = replace(SERVICE, check={"ScriptArgs": ["/bin/sh", "-c", "true"], "Interval": "10s"})
+
+
+def test_a_script_that_the_agent_refuses_costs_the_check_and_not_the_service(agent: Agent) -> None:
+    registry = agent.registry()
+    agent.answers["/service/register"] = (400, b"Invalid check: Scripts are disabled on this agent; to enable, configure 'enable_script_checks'")
+    with pytest.raises(RegistryError):
+        registry.register(SCRIPT)
+    first, second = (json.loads(body) for body in agent.bodies)
+    assert first.pop("Check") and "Check" not in second
+    assert first == second
 
 
 def test_health_is_a_check_that_registrator_keeps(agent: Agent) -> None:
     registry = agent.registry()
-    sick = Service(**{**SERVICE.__dict__, "health": Health("critical", "out of disk")})
+    sick = replace(SERVICE, health=Health("critical", "Docker: unhealthy"))
     registry.register(sick)
     assert agent.services["h:web:80"]["Checks"] == [{"CheckID": "docker:h:web:80", "Name": "Docker health", "TTL": "60s", "Status": "critical"}]
     registry.report(sick)
     assert agent.paths[-1] == "/v1/agent/check/update/docker:h:web:80"
-    well = Service(**{**SERVICE.__dict__, "health": Health("passing")})
+    well = replace(SERVICE, health=Health("passing"))
     assert registry.fingerprint(well) == registry.fingerprint(sick) != registry.fingerprint(SERVICE)
 
 
@@ -105,7 +164,7 @@ def test_no_leader_is_no_refusal(agent: Agent) -> None:
 
 def test_nobody_answers() -> None:
     with pytest.raises(RegistryUnreachable, match="Connection refused"):
-        connect(Options(registry="consul://127.0.0.1:1"), "h", {}).ping()
+        connect(Options(registry="consul://127.0.0.1:1"), H, {}).ping()
 
 
 def test_the_key_value_store(agent: Agent) -> None:
@@ -121,7 +180,7 @@ def test_the_key_value_store(agent: Agent) -> None:
 )
 def test_an_uri_that_is_not_understood(uri: str, message: str) -> None:
     with pytest.raises(BadAddress, match=message):
-        connect(Options(registry=uri), "h", {})
+        connect(Options(registry=uri), H, {})
 
 
 @pytest.mark.parametrize(
@@ -136,5 +195,5 @@ def test_an_uri_that_is_not_understood(uri: str, message: str) -> None:
     ],
 )
 def test_where_the_agent_is(uri: str, environment: t.Dict[str, str], base: str) -> None:
-    registry: t.Any = connect(Options(registry=uri), "h", environment)
+    registry: t.Any = connect(Options(registry=uri), H, environment)
     assert registry._http.base == base

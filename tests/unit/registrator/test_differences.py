@@ -8,8 +8,8 @@ import typing as t
 
 from hypothesis import given
 from hypothesis import strategies as some
-from registrator.differences import differences
-from registrator.service import Entry, Service
+from registrator.differences import Located, differences
+from registrator.service import Service
 
 SERVICES = some.lists(
     some.builds(Service, id=some.sampled_from("abc"), name=some.sampled_from("xy"), address=some.just(""), port=some.integers(1, 3), container=some.just("c"))
@@ -20,23 +20,27 @@ def fingerprint(service: Service) -> str:
     return repr(service)
 
 
-def entries(services: t.Iterable[Service]) -> t.Dict[str, Entry]:
-    return {service.id: Entry(service, fingerprint(service)) for service in services}
+def located(services: t.Iterable[Service]) -> t.List[Located]:
+    return [Located(f"at {service.id}", service) for service in services]
+
+
+def held(services: t.Iterable[Located]) -> t.Dict[str, str]:
+    return {location: fingerprint(service) for location, service in services}
 
 
 @given(before=SERVICES, wanted=SERVICES)
 def test_once_written_nothing_is_left_to_do(before: t.List[Service], wanted: t.List[Service]) -> None:
-    registered = entries(before)
-    todo = differences(registered, wanted, fingerprint)
-    for service in todo.deregister:
-        del registered[service.id]
-    registered.update(entries(todo.register))
+    there = held(located(before))
+    todo = differences(there, located(wanted), fingerprint)
+    for location in todo.deregister:
+        del there[location]
+    there.update(held(todo.register))
 
-    assert registered == entries(wanted)
-    assert differences(registered, wanted, fingerprint) == ((), ())
+    assert there == held(located(wanted))
+    assert differences(there, located(wanted), fingerprint) == ((), ())
 
 
-def test_equal_ids_are_all_written_once() -> None:
-    one, two = (Service("same", name, "", 1, "c") for name in ("one", "two"))
+def test_equal_locations_are_all_written_once() -> None:
+    one, two = located(Service("same", name, "", 1, "c") for name in ("one", "two"))
     assert differences({}, [one, two], fingerprint).register == (one, two)
-    assert differences(entries([two]), [one, two], fingerprint).register == ()
+    assert differences(held([two]), [one, two], fingerprint).register == ()

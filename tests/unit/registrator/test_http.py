@@ -4,10 +4,26 @@
 
 from __future__ import annotations
 
+import posixpath
 import socket
+from urllib.parse import unquote, urlsplit
 
 import pytest
-from registrator.registry import RegistryUnreachable, http
+from hypothesis import given
+from hypothesis import strategies as some
+from registrator.registry import RegistryError, RegistryUnreachable, http
+
+
+@given(some.text())
+def test_what_is_quoted_leads_down_and_nowhere_else(text: str) -> None:
+    try:
+        path = http.quoted(text)
+    except (RegistryError, UnicodeEncodeError):
+        return
+    url = urlsplit(f"http://h/v1/{path}")
+    assert (url.query, url.fragment, url.netloc) == ("", "", "h")
+    assert posixpath.normpath(url.path) == url.path == f"/v1/{path}"
+    assert unquote(path) == text
 
 
 def test_a_request_that_was_given_up_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
+import subprocess
+import sys
 
 import pytest
 from agent import Agent
@@ -44,3 +47,31 @@ def test_a_password_in_the_uri_is_not_logged(capsys: pytest.CaptureFixture) -> N
 def test_no_engine_at_the_start_is_an_error(agent: Agent, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
     assert main([f"consul://{agent.address}"], {"DOCKER_HOST": f"unix://{tmp_path}/none"}) == 1
     assert "Docker engine: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "uri", ["nope://u:secret@x", "consul://u:secret@h:port", "consul://u:se/cret@h:port", "consulkv://u:secret@h:1", "skydns2://u:secret@h:1"]
+)
+def test_a_password_in_a_uri_that_is_not_understood_is_not_logged_either(uri: str, capsys: pytest.CaptureFixture) -> None:
+    assert main([uri], {}) == 1
+    output = "".join(capsys.readouterr())
+    assert "cret" not in output
+    assert "adapter" in output
+
+
+def test_an_agent_that_answers_nonsense_is_an_error_and_no_traceback(agent: Agent, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture) -> None:
+    agent.answer = (200, b"<html>please log in</html>")
+    assert main([f"consul://{agent.address}"], {"DOCKER_HOST": f"unix://{tmp_path}/none"}) == 1
+    output = capsys.readouterr().err
+    assert "is answered by what is no registry's answer: '<html>please log in</html>'" in output
+    assert "Traceback" not in output
+
+
+def test_a_signal_while_it_waits_for_the_registry_ends_it() -> None:
+    program = [sys.executable, "-m", "registrator", "-retry-attempts", "-1", "-retry-interval", "600000", "consul://127.0.0.1:1"]
+    with subprocess.Popen(program, env={"PYTHONPATH": os.pathsep.join(sys.path)}, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr
+        while "Connecting to backend (0/-1)" not in process.stderr.readline():
+            assert process.poll() is None
+        process.terminate()
+        assert process.wait(20) == 0

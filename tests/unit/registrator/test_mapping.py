@@ -12,15 +12,16 @@ from containers import ID, container, published
 from hypothesis import example, given
 from hypothesis import strategies as some
 from registrator.checks import is_duration
-from registrator.mapping import Host, Mapped, services_of
+from registrator.mapping import Here, Mapped, services_of
+from registrator.names import unfit
 from registrator.options import Options
 from registrator.service import Service
 
-HOST = Host("host1", "192.168.7.7")
+HERE = Here("host1", "192.168.7.7")
 
 
 def mapped(options: Options = Options(), owner: t.Any = None, **changes: t.Any) -> Mapped:  # noqa: B008 - it is frozen
-    return services_of(container(**changes), options, HOST, owner)
+    return services_of(container(**changes), options, HERE, owner)
 
 
 def only(options: Options = Options(), owner: t.Any = None, **changes: t.Any) -> Service:  # noqa: B008 - it is frozen
@@ -92,6 +93,9 @@ def test_tags_keep_their_order() -> None:
         (Options(internal=True), {"networks": {"six": {"IPAddress": "", "GlobalIPv6Address": "2001:db8::2"}}, "mode": "six"}, "2001:db8::2"),
         (Options(ip="10.1.1.1", ip_label="ip"), {"labels": {"ip": "10.7.0.3/24"}}, "10.7.0.3"),
         (Options(ip="10.1.1.1", ip_label="ip"), {}, "10.1.1.1"),
+        (Options(ip="10.1.1.1", ip_label="ip"), {"labels": {"ip": "evil.example/a?b="}}, "evil.example"),
+        (Options(ip="10.1.1.1", ip_label="ip"), {"labels": {"ip": "../../x"}}, "10.1.1.1"),
+        (Options(ip="10.1.1.1", ip_label="ip"), {"labels": {"ip": "user@evil.example"}}, "10.1.1.1"),
         (Options(ip_label="ip"), {"labels": {"ip": "0.0.0.0/0"}}, "192.168.7.7"),
     ],
 )
@@ -131,8 +135,41 @@ def test_not_more_meta_data_than_consul_takes() -> None:
 
 def test_one_id_for_several_ports_is_told() -> None:
     result = mapped(env=["SERVICE_ID=one"], ports=published("80/tcp", "443/tcp"))
-    assert [s.id for s in result.services] == ["one", "one"]
+    assert [(s.id, s.is_id_chosen) for s in result.services] == [("one", True), ("one", True)]
     assert "SERVICE_ID=one" in result.warnings[0]
+
+
+@pytest.mark.parametrize("text", ["..", "../x", "a/../b", "a//b", "/a", "a/", ".", "a?b", "a#b", "a\nb", "a\x1bb", "\u200b", "x" * 256])
+@pytest.mark.parametrize("key", ["ID", "NAME"])
+def test_what_leads_astray_is_neither_an_id_nor_a_name(key: str, text: str) -> None:
+    result = mapped(env=[f"SERVICE_{key}={text}"])
+    assert result.services == ()
+    assert f"SERVICE_{key}={text[:150]!r} " in result.warnings[0]
+
+
+@pytest.mark.parametrize("text", ["a b", "a/b", "..a", "a..b", "ü", "a;b", "50%", "a,b", "x" * 255])
+def test_other_ids_are_as_they_were(text: str) -> None:
+    assert only(env=[f"SERVICE_ID={text}"]).id == text
+
+
+def test_a_name_from_a_label_is_looked_at_too() -> None:
+    result = mapped(Options(name_from="service"), labels={"com.docker.compose.service": "../x"})
+    assert "its default name='../x' has a part" in result.warnings[0]
+    assert result.services == ()
+
+
+def test_names_that_are_not_allowed() -> None:
+    options = Options(allowed_names=("app-*", "web"))
+    assert [only(options, env=[f"SERVICE_NAME={name}"]).name for name in ("web", "app-1")] == ["web", "app-1"]
+    assert "is none of -allowed-names" in mapped(options, env=["SERVICE_NAME=consul"]).warnings[0]
+    assert mapped(options).services == ()
+
+
+def test_not_more_ports_and_tags_than_are_registered() -> None:
+    result = mapped(ports=published(*(f"{number}/tcp" for number in range(1, 1501))))
+    assert (len(result.services), result.warnings) == (1000, ("1500 ports: only the first 1000 are registered",))
+    result = mapped(env=["SERVICE_TAGS=" + "a," * 150])
+    assert (len(result.services[0].tags), len(result.warnings)) == (100, 1)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +220,7 @@ def test_a_network_chosen_by_label() -> None:
 def test_health(flag: bool, label: str, changes: dict, status: t.Optional[str]) -> None:
     health = only(Options(health_checks=flag), labels={"registrator.health": label}, **changes).health
     assert (health.status if health else None) == status
+    assert "it says so" not in str(health), "what a check prints is nobody else's affair"
 
 
 KEYS = some.one_of(
@@ -204,7 +242,7 @@ def test_any_metadata_gives_what_consul_takes(env: list, labels: dict, internal:
         ports=published("80/tcp", "53/udp"),
     )
     for service in result.services:
-        assert service.id and service.name and 0 <= service.port < 65536
+        assert not unfit(service.id) and not unfit(service.name) and 0 <= service.port < 65536
         assert len(service.meta) <= 63
         for key, value in service.meta.items():
             assert re.fullmatch(r"[A-Za-z0-9_-]{1,128}", key) and not key.startswith("consul-") and len(value.encode()) <= 512

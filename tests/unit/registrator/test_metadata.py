@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import pytest
-from registrator.metadata import for_port, pairs, split_list
+from registrator.metadata import LONGEST_VALUE, MOST_KEYS, for_port, pairs, split_list
 
 
 @pytest.mark.parametrize(
@@ -23,16 +23,16 @@ from registrator.metadata import for_port, pairs, split_list
     ],
 )
 def test_the_stronger_wins(environment: list, labels: dict, wanted: str) -> None:
-    assert for_port(pairs(environment, labels), "80").get("name") == wanted
+    assert for_port(pairs(environment, labels)[0], "80").get("name") == wanted
 
 
 def test_a_name_that_begins_with_a_number_is_another_ports() -> None:
-    values = for_port(pairs(["SERVICE_3_SCALE=x", "SERVICE_80=y", "SERVICE_=z"], {}), "80")
+    values = for_port(pairs(["SERVICE_3_SCALE=x", "SERVICE_80=y", "SERVICE_=z"], {})[0], "80")
     assert values.values == {"80": "y", "": "z"}
 
 
 def test_only_what_names_the_port_is_marked_as_such() -> None:
-    values = for_port(pairs(["SERVICE_80_NAME=a", "SERVICE_TAGS=b"], {}), "80")
+    values = for_port(pairs(["SERVICE_80_NAME=a", "SERVICE_TAGS=b"], {})[0], "80")
     assert values.for_port == {"name"}
 
 
@@ -48,7 +48,7 @@ def test_only_what_names_the_port_is_marked_as_such() -> None:
     ],
 )
 def test_the_more_precise_wins(environment: list, protocol: str, wanted: str) -> None:
-    assert for_port(pairs(environment, {}), "53", protocol).get("name") == wanted
+    assert for_port(pairs(environment, {})[0], "53", protocol).get("name") == wanted
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,13 @@ def test_the_more_precise_wins(environment: list, protocol: str, wanted: str) ->
 )
 def test_lists(text: str, wanted: list) -> None:
     assert split_list(text) == wanted
+
+
+def test_not_more_keys_than_are_read_and_none_too_long() -> None:
+    found, warnings = pairs([f"SERVICE_K{number}=x" for number in range(MOST_KEYS)], {"SERVICE_LAST": "x"})
+    assert (len(found), len(warnings)) == (MOST_KEYS, 1)
+    assert pairs(["SERVICE_LONG=" + "x" * (LONGEST_VALUE + 1)], {})[0] == []
+
+
+def test_a_long_list_is_split_in_one_go() -> None:
+    assert split_list("a\\,," * 100_000) == ["a,"] * 100_000

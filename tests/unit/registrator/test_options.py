@@ -19,7 +19,7 @@ def test_every_flag_reaches_its_option() -> None:
     words = "-ip 1.2.3.4 -internal -explicit -useIpFromLabel net -tags a,b -ttl 30 -ttl-refresh 10 -resync 60"
     words += " -deregister on-success -retry-attempts -1 -retry-interval 500 -cleanup"
     words += " -address-from eth0 -opt-in -name-from service -health-checks -health-ttl 30 -on-exit maintenance"
-    words += " -on-container-stop deregister -listen 127.0.0.1:1 -log-format json consul:"
+    words += " -on-container-stop deregister -listen 127.0.0.1:1 -log-format json -owner h-1 -allowed-names app-*,web -script-checks consul:"
     options = from_command_line(words.split())
     assert options.tags.text == "a,b"
     assert options == Options(
@@ -45,6 +45,9 @@ def test_every_flag_reaches_its_option() -> None:
         "deregister",
         "127.0.0.1:1",
         "json",
+        "h-1",
+        ("app-*", "web"),
+        True,
     )
 
 
@@ -62,6 +65,7 @@ def test_every_flag_reaches_its_option() -> None:
         ("-listen 9810 consul:", "-listen must be an address and a port, such as 127.0.0.1:9810"),
         ("-listen 127.0.0.1:70000 consul:", "-listen must be an address and a port, such as 127.0.0.1:9810"),
         ("-health-ttl 1 consul:", "-health-ttl must be at least 5"),
+        ("-owner a/b consul:", "-owner must be at most 128 letters, digits and . _ - : signs"),
         ("-tags {{nope}} consul:", '-tags: function "nope" not defined'),
     ],
 )

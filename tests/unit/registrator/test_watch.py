@@ -41,8 +41,8 @@ def test_it_goes_on_after_a_break_an_end_and_an_absence() -> None:
     seen = threading.Event()
 
     def heard(event: Event) -> None:
-        happened.append(event.action)
-        if event.action == "last":
+        happened.append(event.news)
+        if event.news == "last":
             seen.set()
 
     away = EngineError("away")
@@ -52,7 +52,17 @@ def test_it_goes_on_after_a_break_an_end_and_an_absence() -> None:
 
     assert seen.wait(20)
     watch.stop()
-    assert happened == ["start", "lost: broken", "back", "die", "lost: Docker event stream closed", "back", "last"]
+    assert happened == ["start", "lost: broken", "lost: away", "lost: away", "back", "die", "lost: Docker event stream closed", "back", "last"]
+
+
+def test_streams_that_end_at_once_are_asked_for_less_and_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: t.List[float] = []
+    engine: t.Any = Engine(*[["break"]] * 12, [])
+    watch = Watch(engine, print, lambda error: None, lambda: None)
+    monkeypatch.setattr(watch._stopping, "wait", lambda pause: (pauses.append(pause), len(pauses) > 11)[1])
+    monkeypatch.setattr(watch._stopping, "is_set", lambda: len(pauses) > 11)
+    watch._read(engine.events())
+    assert pauses[0] < 1 and pauses[-1] == 30.0
 
 
 def test_an_engine_that_is_away_at_the_start_is_an_error() -> None:

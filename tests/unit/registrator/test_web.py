@@ -19,12 +19,13 @@ class State:
 
     def __init__(self) -> None:
         self.metrics = Metrics()
+        self.metrics.gauge("registrator_services", "Services that are registered.", lambda: 3)
 
     def health(self) -> t.Mapping[str, t.Any]:
         return {"healthy": self.healthy}
 
-    def metrics_text(self) -> str:
-        return self.metrics.text({"services": 3})
+    def metrics_text(self) -> bytes:
+        return self.metrics.text()
 
 
 @pytest.fixture
@@ -56,10 +57,20 @@ def test_health(state: State, address: str, healthy: bool, code: int) -> None:
 
 
 def test_metrics(state: State, address: str) -> None:
-    state.metrics.add("events_total")
-    state.metrics.add("events_total")
+    state.metrics.events.inc()
+    state.metrics.events.inc()
+    state.metrics.latency.observe(0.003)
     code, body = get(f"{address}/metrics")
     assert code == 200
-    assert "# TYPE registrator_events_total counter\nregistrator_events_total 2\n" in body
-    assert "\nregistrator_services 3\n" in body
+    assert "# TYPE registrator_events_total counter\nregistrator_events_total 2.0\n" in body
+    assert "\nregistrator_services 3.0\n" in body
+    assert '\nregistrator_latency_seconds_bucket{le="0.005"} 1.0\n' in body
     assert get(f"{address}/other")[0] == 404
+
+
+def test_it_listens_on_all_addresses_of_both_families() -> None:
+    server = serve("[::]:0", State())
+    for host in ("[::1]", "127.0.0.1"):
+        assert get(f"http://{host}:{server.server_address[1]}/health")[0] == 200
+    server.shutdown()
+    server.server_close()

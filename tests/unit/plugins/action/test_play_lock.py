@@ -89,7 +89,7 @@ def test_the_second_play_is_told_who_holds_the_lock(start: Start, tmp_path: path
     second = start()
     output = " ".join(second.communicate(timeout=60)[0].split())
     assert second.returncode == 2
-    assert f"Another play works on this host: {holder['user']}@{holder['controller']}, process {first.pid}, since " in output
+    assert f"Another play works on this host: {holder['user']}@{holder['controller']}:{first.pid}, since " in output
     assert "changed=0" in output
 
     checked = start("--check")
@@ -114,6 +114,6 @@ def test_a_play_that_was_killed_is_succeeded_at_once(start: Start, tmp_path: pat
     go_on.touch()  # for what it left running
     first.wait()
     assert again.returncode == 0, output
-    assert f"process {first.pid}, since " in output
+    assert f":{first.pid}, since " in output
     assert "was taken over" in output
     assert not lock.exists()

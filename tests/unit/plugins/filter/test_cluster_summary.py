@@ -32,6 +32,14 @@ def test_the_table_and_how_to_ask() -> None:
     ]
 
 
+def test_critical_checks_are_shown_and_many_of_them_counted() -> None:
+    lines = cluster_summary({**HEALTH, "critical_checks": [f"check {number}" for number in range(7)]}, [])
+    assert [line for line in lines if line.startswith("critical")] == [
+        *(f"critical     check {number}" for number in range(5)),
+        "critical     and 2 more checks",
+    ]
+
+
 def test_nothing_known_is_no_failure() -> None:
     assert cluster_summary({"verdict": "unknown", "nodes": [], "leader": None}, []) == [
         "node  role  address  state  HTTP",

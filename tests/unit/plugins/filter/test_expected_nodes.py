@@ -8,23 +8,22 @@ from __future__ import annotations
 from ansible_collections.discovery.consul.plugins.filter.expected_nodes import FilterModule, expected_nodes
 
 
-def test_what_is_set_is_taken_and_the_rest_left_out() -> None:
+def test_servers_are_asked_and_clients_where_their_url_is_given() -> None:
     hostvars = {
-        "a": {
-            "consul_agent_node_name": "server1",
-            "consul_agent_advertise_addr": "10.0.0.1",
-            "consul_agent_http_url": "http://10.0.0.1:8500",
-            "consul_agent_dns_endpoint": "10.0.0.1:8600",
-            "consul_agent_server": True,
-        },
-        "b": {"consul_agent_advertise_addr": "10.0.0.2", "consul_agent_http_url": ""},
-        "c": {},
+        "a.example.org": {"consul_agent_node_name": "server1", "consul_agent_advertise_addr": "10.0.0.1", "consul_agent_dns_endpoint": "10.0.0.1:8600"},
+        "b.example.org": {"consul_agent_advertise_addr": "10.0.0.2"},
+        "c": {"consul_agent_http_url": "http://10.0.0.3:8500"},
+        "d": {},
     }
-    assert expected_nodes(["b", "a"], hostvars) == [
-        {"name": "b", "address": "10.0.0.2"},
-        {"name": "server1", "address": "10.0.0.1", "http": "http://10.0.0.1:8500", "dns": "10.0.0.1:8600"},
+    assert expected_nodes(["b.example.org", "a.example.org"], hostvars, server=True) == [
+        {"name": "b", "address": "10.0.0.2", "http": "https://10.0.0.2:8501"},
+        {"name": "server1", "address": "10.0.0.1", "http": "https://10.0.0.1:8501", "dns": "10.0.0.1:8600"},
     ]
-    assert expected_nodes(["c"], hostvars) == [{"name": "c"}]
+    assert expected_nodes(["b.example.org", "c", "d"], hostvars) == [
+        {"name": "b", "address": "10.0.0.2"},
+        {"name": "c", "http": "http://10.0.0.3:8500"},
+        {"name": "d"},
+    ]
     assert expected_nodes([], hostvars) == []
 
 

@@ -4,24 +4,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import re
 import signal
+import socket
 import sys
-import time
 import typing as t
 
-from . import VERSION, flags, host
+from . import VERSION, flags, host_address
 from .engine import Engine, EngineError
 from .log import Log
+from .mark import Owner
 from .options import FLAGS, OptionError, Options, from_command_line
 from .pipeline import Pipeline
-from .registry import BadAddress, Registry, RegistryError, connect
+from .registry import BadAddress, Registry, RegistryError, connect, shown
 from .template import TemplateError
 from .web import serve
 
 PROGRAM = "registrator"
-PASSWORD = re.compile(r"//[^/@]*@")
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 SWITCH_INTERVAL_S = 0.001
 DONE, FAILED, MISUSED = 0, 1, 2
 
@@ -45,8 +46,9 @@ def main(arguments: t.Sequence[str], environment: t.Mapping[str, str]) -> int:
         return FAILED
     log = Log(debug, options.log_format)
     try:
-        return _run(options, environment, log)
-    except (BadAddress, EngineError, RegistryError, TemplateError, host.AddressError, OSError) as error:
+        with _signals_held():
+            return _run(options, environment, log)
+    except (BadAddress, EngineError, RegistryError, TemplateError, host_address.AddressError, OSError) as error:
         log.info(str(error))
         return FAILED
 
@@ -56,38 +58,44 @@ def _run(options: Options, environment: t.Mapping[str, str], log: Log) -> int:
     if options.ip:
         log.info(f"Forcing host IP to {options.ip}")
     elif options.address_from:
-        log.info(f"Using host IP {host.address(options.address_from)} from {options.address_from}")
-    hostname = host.hostname()
-    registry = connect(options, hostname, environment)
-    log.info(f"Using {options.registry.partition(':')[0]} adapter: {PASSWORD.sub('//', options.registry)}")
+        log.info(f"Using host IP {host_address.address(options.address_from)} from {options.address_from}")
+    hostname = socket.gethostname()
+    registry = connect(options, Owner(options.owner or hostname, hostname), environment)
+    log.info(f"Using {options.registry.partition(':')[0]} adapter: {shown(options.registry)}")
     pipeline = Pipeline(Engine(environment), registry, options, hostname, log)
+    pipeline.ended = lambda: os.kill(os.getpid(), signal.SIGTERM)
     # An event must not wait for the interpreter to hand over from a thread that reads a long list.
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _stop)
-    try:
-        _wait_for(registry, options, log)
-        if options.listen:
-            serve(options.listen, pipeline)
-        pipeline.start()
-        pipeline.run()
-    except _Stopped:
-        pipeline.stop()
-        pipeline.leave()
+    if not _wait_for(registry, options, log):
+        return DONE
+    if options.listen:
+        serve(options.listen, pipeline)
+    pipeline.start()
+    signal.sigwait(SIGNALS)
+    # Who asks twice is not kept waiting.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+    pipeline.stop()
+    if pipeline.fatal:
+        raise pipeline.fatal
+    pipeline.leave()
     return DONE
 
 
-class _Stopped(BaseException):
-    """A signal asked the program to end."""
+@contextlib.contextmanager
+def _signals_held() -> t.Iterator[None]:
+    """Have the signals that end the program wait until they are asked for: they interrupt nothing, in no thread."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _stop(number: int, frame: t.Any) -> t.NoReturn:
-    signal.signal(number, signal.SIG_DFL)
-    raise _Stopped
+def _wait_for(registry: Registry, options: Options, log: Log) -> bool:
+    """Wait until the registry answers, as often as the options say; tell whether it did before a signal came.
 
-
-def _wait_for(registry: Registry, options: Options, log: Log) -> None:
-    """Wait until the registry answers, as often as the options say. Raises RegistryError after the last try."""
+    Raises RegistryError after the last try.
+    """
     attempt = 0
     while True:
         log.info(f"Connecting to backend ({attempt}/{options.retry_attempts})")
@@ -96,12 +104,13 @@ def _wait_for(registry: Registry, options: Options, log: Log) -> None:
         except RegistryError:
             if attempt == options.retry_attempts:
                 raise
-            time.sleep(options.retry_interval)
+            if signal.sigtimedwait(SIGNALS, options.retry_interval):
+                return False
             attempt += 1
             continue
         if line:
             log.info(line)
-        return
+        return True
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 Inspected = t.Mapping[str, t.Any]
@@ -11,6 +12,8 @@ Inspected = t.Mapping[str, t.Any]
 ANY_ADDRESS = ("0.0.0.0", "::", "[::]")
 CONTAINER_MODE = "container:"
 NETWORK_LABEL = "registrator.network"
+# An address goes into URLs and paths, so what a label says must be an IP address or a host's name.
+ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._-]{0,252}")
 # Engines before 26 call the default bridge "default" in a container's NetworkMode.
 NETWORK_OF_MODE = {"default": "bridge", "": "bridge"}
 
@@ -77,9 +80,13 @@ def choose(container: Inspected, owner: t.Optional[Inspected], host_ip: str, *, 
         address = host_ip or host_address
     if ip_label:
         text = label(container, ip_label)
-        address = text.rpartition("/")[0] or text or address
+        named = text.rpartition("/")[0] or text
         if not text:
             warnings.append(f"Label '{ip_label}' not found in container configuration")
+        elif not ADDRESS.fullmatch(named):
+            warnings.append(f"Label '{ip_label}' holds no address: left out")
+        else:
+            address = named
     if owner is not None:
         address = of_network(owner) or address or host_address
     return Chosen(host_address if address in ANY_ADDRESS else address, tuple(warnings))

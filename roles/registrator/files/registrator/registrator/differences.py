@@ -6,23 +6,31 @@ from __future__ import annotations
 
 import typing as t
 
-from .service import Entry, Service
+from .service import Service
+
+
+class Located(t.NamedTuple):
+    """A service and where the registry keeps it. That, and no id, is what tells one registration from another."""
+
+    location: str
+    service: Service
 
 
 class Differences(t.NamedTuple):
-    """What has to be written, in this order."""
+    """What has to be written: the locations to empty, and what to register, in this order."""
 
-    deregister: t.Tuple[Service, ...]
-    register: t.Tuple[Service, ...]
+    deregister: t.Tuple[str, ...]
+    register: t.Tuple[Located, ...]
 
 
-def differences(registered: t.Mapping[str, Entry], wanted: t.Sequence[Service], fingerprint: t.Callable[[Service], str]) -> Differences:
-    """Compare by service id. Of several wanted services with one id the last is the one that stays registered."""
-    final = {service.id: service for service in wanted}
-    changed = {
-        service_id for service_id, service in final.items() if service_id not in registered or registered[service_id].fingerprint != fingerprint(service)
-    }
+def differences(held: t.Mapping[str, str], wanted: t.Sequence[Located], fingerprint: t.Callable[[Service], str]) -> Differences:
+    """Compare by location with ``held``, the fingerprints of what is there.
+
+    Of several wanted services at one location the last is the one that stays registered.
+    """
+    final = dict(wanted)
+    changed = {location for location, service in final.items() if held.get(location) != fingerprint(service)}
     return Differences(
-        deregister=tuple(entry.service for service_id, entry in registered.items() if service_id not in final),
-        register=tuple(service for service in wanted if service.id in changed),
+        deregister=tuple(location for location in held if location not in final),
+        register=tuple(one for one in wanted if one.location in changed),
     )

@@ -8,49 +8,73 @@ import signal
 import threading
 import time
 import typing as t
+from dataclasses import dataclass
 
-from .engine import KILL
+from .news import KILL, News
 
 DEFAULT_STOP_TIMEOUT_S = 10
 SPARE_S = 5
 ENDING = {"2", "3", "9", "15"}
 
 
-class Draining:
-    """Every method may be called by any thread."""
+@dataclass(slots=True)
+class _Drained:
+    """``until`` is when a container that still runs means to go on; ``is_out`` says that it is out of service."""
 
-    def __init__(self) -> None:
+    until: float
+    is_out: bool = False
+
+
+class Draining:
+    """Every method may be called by any thread. A container is drained until ``end``, whatever fails meanwhile."""
+
+    def __init__(self, clock: t.Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
-        self._until: t.Dict[str, float] = {}
+        self._drained: t.Dict[str, _Drained] = {}
 
     def begin(self, container: str, config: t.Mapping[str, t.Any]) -> None:
         """A container was told to stop. When it has not ended by its stop timeout, it means to go on."""
+        timeout = config.get("StopTimeout")
         with self._lock:
-            self._until[container] = time.monotonic() + (config.get("StopTimeout") or DEFAULT_STOP_TIMEOUT_S) + SPARE_S
+            until = self._clock() + (DEFAULT_STOP_TIMEOUT_S if timeout is None else timeout) + SPARE_S
+            self._drained.setdefault(container, _Drained(until))
+
+    def is_out(self, container: str) -> None:
+        """The container is out of service now."""
+        with self._lock:
+            if container in self._drained:
+                self._drained[container].is_out = True
 
     def end(self, container: str) -> None:
         with self._lock:
-            self._until.pop(container, None)
+            self._drained.pop(container, None)
 
-    def is_on(self, container: str) -> bool:
+    def __contains__(self, container: str) -> bool:
+        """Tell whether a container was told to stop."""
         with self._lock:
-            return self._until.get(container, 0.0) > time.monotonic()
+            return container in self._drained
+
+    def has_to_go_out(self, container: str) -> bool:
+        """Tell whether a container was told to stop and is in service."""
+        with self._lock:
+            return container in self._drained and not self._drained[container].is_out
+
+    def goes_on(self, container: str) -> bool:
+        """Tell whether a container that was told to stop means to go on."""
+        with self._lock:
+            return container in self._drained and self._drained[container].until <= self._clock()
 
     def overdue(self) -> t.List[str]:
-        """Return, once, the containers that were told to stop and go on."""
+        """Return the containers that were told to stop and go on."""
         with self._lock:
-            now = time.monotonic()
-            found = [container for container, until in self._until.items() if until <= now]
-            for container in found:
-                del self._until[container]
-            return found
+            now = self._clock()
+            return [container for container, drained in self._drained.items() if drained.until <= now]
 
 
-def asks_to_stop(news: str, config: t.Mapping[str, t.Any]) -> bool:
-    """Tell whether an event is a signal that ends the container, and no request to read its configuration again."""
-    if not news.startswith(KILL):
-        return False
-    number = news[len(KILL) :]
+def asks_to_stop(news: News, config: t.Mapping[str, t.Any]) -> bool:
+    """Tell whether a signal was sent that ends the container, and is no request to read its configuration again."""
     own = str(config.get("StopSignal") or "")
     name = own if own.startswith("SIG") else f"SIG{own}"
-    return number in ENDING or number == own or number == str(int(getattr(signal, name, 0)))
+    ending = {*ENDING, own, str(int(getattr(signal, name, 0)))}
+    return any(word.startswith(KILL) and word[len(KILL) :] in ending for word in news)

@@ -7,6 +7,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
+import typing as t
+
+LONGEST_LINE = 2000
+LINES_PER_SUBJECT = 100
 
 
 class Log:
@@ -19,14 +24,34 @@ class Log:
         self._logger.addHandler(handler)
 
     def info(self, message: str) -> None:
-        self._logger.info(_one_line(message))
+        self._logger.info(one_line(message))
 
     def debug(self, message: str) -> None:
-        self._logger.debug(_one_line(message))
+        self._logger.debug(one_line(message))
 
     def exception(self, message: str, error: BaseException) -> None:
         """Log an error that nobody foresaw, with where it comes from."""
-        self._logger.error(_one_line(f"{message}: {error!r}"), exc_info=error)
+        self._logger.error(one_line(f"{message}: {error!r}"), exc_info=error)
+
+
+class Once:
+    """Says a line about a subject once, however often it is true, until the subject is forgotten."""
+
+    def __init__(self, log: Log) -> None:
+        self._log, self._lock = log, threading.Lock()
+        self._said: t.Dict[str, t.Set[int]] = {}
+
+    def info(self, subject: str, line: str) -> None:
+        with self._lock:
+            said = self._said.setdefault(subject, set())
+            if hash(line) in said or len(said) >= LINES_PER_SUBJECT:
+                return
+            said.add(hash(line))
+        self._log.info(line)
+
+    def forget(self, subject: str) -> None:
+        with self._lock:
+            self._said.pop(subject, None)
 
 
 class _Json(logging.Formatter):
@@ -37,6 +62,8 @@ class _Json(logging.Formatter):
         return json.dumps(line)
 
 
-def _one_line(message: str) -> str:
-    """Keep what a container's metadata says from looking like a line of ours."""
-    return message.replace("\r", "\\r").replace("\n", "\\n")
+def one_line(message: str) -> str:
+    """Keep what a container's metadata says from looking like a line of ours, steering a terminal, or filling the log."""
+    if len(message) > LONGEST_LINE:
+        message = f"{message[:LONGEST_LINE]} ... ({len(message)} characters)"
+    return message if message.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in message)

@@ -14,11 +14,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 PREFIX = "SERVICE_"
+MOST_KEYS, LONGEST_VALUE = 256, 4096
 # What the original reads as a number is for that port alone, even where no port is written like that.
-PORT = re.compile(r"[+-]?[0-9]+\Z")
+PORT = re.compile(r"[+-]?[0-9]{1,20}\Z")
 RANGE = re.compile(r"([0-9]{1,5})-([0-9]{1,5})\Z")
 PROTOCOLS = ("tcp_", "udp_", "sctp_")
 GENERIC, IN_RANGE, FOR_PORT, FOR_PROTOCOL = range(4)
+# Either a comma that does not separate, or any one character but a comma: there is one way only to read a text.
+ITEM = re.compile(r"(?:\\,|[^,])+")
+
+Pair = t.Tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -32,22 +37,27 @@ class Metadata:
         return self.values.get(name, "")
 
 
-def pairs(environment: t.Iterable[str], labels: t.Mapping[str, str]) -> t.List[t.Tuple[str, str]]:
-    """Return (name, value) of every SERVICE_ key without its prefix, the weakest first."""
-    found = []
-    for line in environment:
+def pairs(environment: t.Iterable[str], labels: t.Mapping[str, str]) -> t.Tuple[t.List[Pair], t.List[str]]:
+    """Return (name, value) of the SERVICE_ keys without their prefix, the weakest first, and a warning for what is left out."""
+    found: t.List[Pair] = []
+    warnings: t.List[str] = []
+    # A label of the original is read as `key=value` too, so a label's key ends at its first `=`.
+    for line in [*environment, *(f"{label}={labels[label]}" for label in sorted(labels) if label.startswith(PREFIX))]:
+        if not line.startswith(PREFIX):
+            continue
         key, equals, value = line.partition("=")
-        if equals and key.startswith(PREFIX):
-            found.append((key[len(PREFIX) :].lower(), _text(value)))
-    for label in sorted(labels):
-        # A label of the original is read as `key=value` too, so a label's key ends at its first `=`.
-        key, _equals, value = f"{label}={labels[label]}".partition("=")
-        if key.startswith(PREFIX):
-            found.append((key[len(PREFIX) :].lower(), _text(value)))
-    return found
+        if not equals:
+            continue
+        if len(value) > LONGEST_VALUE:
+            warnings.append(f"{key[:100]} is longer than {LONGEST_VALUE} characters: left out")
+        elif len(found) == MOST_KEYS:
+            return found, [*warnings, f"more than {MOST_KEYS} {PREFIX} keys: {key[:100]} and those after it are left out"]
+        else:
+            found.append((_text(key[len(PREFIX) :]).lower(), _text(value)))
+    return found, warnings
 
 
-def for_port(found: t.Iterable[t.Tuple[str, str]], port: str, protocol: str = "tcp") -> Metadata:
+def for_port(found: t.Iterable[Pair], port: str, protocol: str = "tcp") -> Metadata:
     """Return what ``pairs`` found as it applies to one exposed port, given as its number in decimal."""
     values: t.Dict[str, str] = {}
     precision: t.Dict[str, int] = {}
@@ -78,19 +88,7 @@ def _read(key: str, port: str, protocol: str) -> t.Tuple[int, str]:
 
 def split_list(text: str) -> t.List[str]:
     """Split at commas; ``\\,`` stands for a comma; empty items are dropped, order and spaces are kept."""
-    items = [""]
-    position = 0
-    while position < len(text):
-        if text.startswith("\\,", position):
-            items[-1] += ","
-            position += 2
-        elif text[position] == ",":
-            items.append("")
-            position += 1
-        else:
-            items[-1] += text[position]
-            position += 1
-    return [item for item in items if item]
+    return [item.replace("\\,", ",") for item in ITEM.findall(text)]
 
 
 def _text(value: str) -> str:

@@ -9,6 +9,7 @@ import typing as t
 from dataclasses import dataclass
 
 from .flags import Flag, UsageError, parse
+from .metadata import split_list
 from .template import Template, TemplateError
 
 FLAGS = (
@@ -32,6 +33,9 @@ FLAGS = (
     Flag("on-container-stop", "wait", 'When a container is told to stop: "wait" for its end, "maintenance" or "deregister" at once'),
     Flag("listen", "", "Address and port for /health and /metrics, such as 127.0.0.1:9810 (default is none)"),
     Flag("log-format", "text", 'Log lines as "text" or "json"'),
+    Flag("owner", "", "Name of this Registrator in what it writes, no other's on the same registry (default is the host's name)"),
+    Flag("allowed-names", "", "Patterns, such as app-*,web, that the names of services must match (default is any name)"),
+    Flag("script-checks", False, "Let containers give Consul programs to run as checks, by SERVICE_CHECK_SCRIPT and SERVICE_CHECK_CMD"),
     Flag("cleanup", False, "Remove dangling services that an older Registrator of this host left without a mark"),
 )
 CHOICES = {
@@ -41,6 +45,7 @@ CHOICES = {
     "on-container-stop": ("wait", "maintenance", "deregister"),
     "log-format": ("text", "json"),
 }
+OWNER = re.compile(r"[A-Za-z0-9._:-]{0,128}")
 NO_TAGS = Template("")
 
 
@@ -74,6 +79,9 @@ class Options:
     on_container_stop: str = "wait"
     listen: str = ""
     log_format: str = "text"
+    owner: str = ""
+    allowed_names: t.Tuple[str, ...] = ()
+    script_checks: bool = False
 
 
 def from_command_line(arguments: t.Sequence[str]) -> Options:
@@ -108,6 +116,9 @@ def from_command_line(arguments: t.Sequence[str]) -> Options:
         on_container_stop=str(values["on-container-stop"]),
         listen=str(values["listen"]),
         log_format=str(values["log-format"]),
+        owner=str(values["owner"]),
+        allowed_names=tuple(split_list(str(values["allowed-names"]))),
+        script_checks=bool(values["script-checks"]),
     )
 
 
@@ -122,6 +133,8 @@ def _refuse_contradictions(values: t.Mapping[str, t.Union[str, int, bool]]) -> N
     port = re.search(r":([0-9]{1,5})\Z", str(values["listen"]))
     if values["listen"] and not (port and int(port[1]) < 65536):
         raise OptionError("-listen must be an address and a port, such as 127.0.0.1:9810")
+    if not OWNER.fullmatch(str(values["owner"])):
+        raise OptionError("-owner must be at most 128 letters, digits and . _ - : signs")
     if int(values["health-ttl"]) < 5:
         raise OptionError("-health-ttl must be at least 5")
     for flag, words in CHOICES.items():

@@ -1,87 +1,101 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Put the pipeline together: events and lists fill the queue, workers reconcile, and the registry is looked after.
+"""Put the parts together.
 
-engine --events, lists--> queue --containers--> reconciler (mapping, differences) --> registry
-                            ^                                                            |
-                            +------------------ comparison of what is registered <-------+
+engine state --containers--> queue --> reconciler (mapping, differences) --> registrations --> registry
+                               ^                                                 |  |  |
+registry state ----------------+<---------------- comparison --------------------+  |  |
+keepers <------------------------------------------ what runs out ------------------+  |
+cleaner <-------------------------------------- what is nobody's ----------------------+
 """
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import typing as t
 
-from .engine import KILL, NETWORK_ACTIONS, Engine, EngineError, Event
+from . import host_address
+from .cleaner import Cleaner
+from .engine import Engine
+from .engine_state import EngineState
+from .keeper import Keeper
 from .log import Log
+from .mapping import Here
+from .mark import Owner
 from .metrics import Metrics
+from .news import LOOK, REWRITE
 from .options import Options
-from .reconcile import DIED, STARTED, Reconciler
-from .registry import Registry, RegistryError, RegistryUnreachable
+from .reconcile import Reconciler
+from .registrations import Registrations
+from .registry import Registry, RegistryError
+from .registry_state import RegistryState
 from .schedule import Job, Schedule
-from .service import Entry
 from .template import TemplateError
-from .watch import Watch
 from .workqueue import WorkQueue
-from .writer import Writer
 
 WORKERS = 4
-COMPARE_S, LIST_S = 2.0, 10.0
+COMPARE_S, LIST_S, ADDRESS_S = 2.0, 10.0, 5.0
 HEALTH_RENEWALS = 3
 LEAVE_S = 5.0
-SYNC_AGAIN_S = 2.0
-DANGLING_ID = re.compile(r"(.+?):([a-zA-Z0-9][a-zA-Z0-9_.-]+):[0-9]+(?::udp)?\Z")
 
 
 class Pipeline:
-    """Everything that runs. ``start`` and ``run`` are called once, by one thread."""
+    """Everything that runs. ``start``, ``stop`` and ``leave`` are called once, by one thread. ``ended`` is called when it cannot go on."""
 
     def __init__(self, engine: Engine, registry: Registry, options: Options, hostname: str, log: Log) -> None:
-        self.engine, self.registry, self.options, self.hostname, self.log = engine, registry, options, hostname, log
-        self.queue, self.metrics = WorkQueue(), Metrics()
-        self.writer = Writer(registry, hostname, log, self.metrics)
-        self.reconciler = Reconciler(engine, self.writer, options, self.queue, log, self.metrics)
-        self.reconciler.bad_template = self._bad_template
-        jobs = [
-            Job("list", LIST_S, self._list_changes),
-            Job("drained", LIST_S if options.on_container_stop != "wait" else 0, self._tried(self._go_on)),
-            Job("compare", COMPARE_S, self._look_after),
-            Job("resync", options.resync, self.sync),
-            Job("refresh", options.ttl_refresh, self._tried(self.writer.refresh)),
-            Job("health", options.health_ttl / HEALTH_RENEWALS, self._tried(self.writer.renew_health)),
+        self._options, self._hostname, self._log = options, hostname, log
+        self.metrics, self._queue = Metrics(), WorkQueue()
+        owner = Owner(options.owner or hostname, hostname)
+        self._registrations = Registrations(registry, owner, options.cleanup, log, self.metrics)
+        self._engine_state = EngineState(engine, self._registrations, self._queue, options.on_container_stop != "wait", log, self.metrics)
+        self._registry_state = RegistryState(self._registrations, self._queue, lambda: self._engine_state.is_up, log)
+        self._reconciler = Reconciler(engine, self._registrations, options, self._here, self._queue, log, self.metrics)
+        self._cleaner = Cleaner(self._registrations, self._engine_state.running, hostname, options.cleanup, log)
+        self._keepers = list(self._make_keepers())
+        # Neither of the two waits for what the other asks for.
+        self._schedules = [
+            Schedule(
+                [
+                    Job("list", LIST_S, self._engine_state.list_changes),
+                    Job("resync", options.resync, self._engine_state.sync),
+                    Job("address", ADDRESS_S, self._look_at_address),
+                    Job("drained", COMPARE_S if options.on_container_stop != "wait" else 0, self._look_at_drained),
+                ],
+                failed=log.exception,
+            ),
+            Schedule([Job("compare", COMPARE_S, self._look_after)], failed=log.exception),
         ]
-        self.watch = Watch(engine, self._heard, self._lost_engine, self._engine_is_back)
-        self.schedule = Schedule(jobs, failed=log.exception)
-        self._outlines: t.Dict[str, str] = {}
-        self._engine_away = self._registry_away = False
-        self._complaint = ""
-        self._workers = [threading.Thread(target=self.reconciler.work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
+        self._registrations.look_at, self._registrations.is_running = self._look_at, self._engine_state.is_running
+        self._engine_state.sync_soon = lambda delay: self._schedules[0].soon("resync", delay)
+        self._registry_state.returned = self._hurry_keepers
+        self._address = ""
         self._is_settled = False
-        self._fatal: t.Optional[TemplateError] = None
+        self.fatal: t.Optional[TemplateError] = None
+        self.ended: t.Callable[[], None] = lambda: None
+        self._workers = [threading.Thread(target=self._reconciler.work, name=f"worker-{number}", daemon=True) for number in range(WORKERS)]
+        self._add_gauges()
 
     def start(self) -> None:
-        """Watch the engine, and register what runs. Raises EngineError or TemplateError when that cannot begin."""
-        self.watch.start()
-        self.log.info("Listening for Docker events ...")
-        if self._compare() is not None:
-            self._tried(self._end_maintenance)()
-        self.sync(is_first=True)
-        for worker in self._workers:
-            worker.start()
-
-    def run(self) -> None:
-        """Go on until ``stop``. Raises TemplateError when ``-tags`` fails for what runs at the start."""
-        self.schedule.run()
-        if self._fatal:
-            raise self._fatal
+        """Begin to watch the engine, and to register what runs. Raises EngineError when that cannot begin."""
+        # What runs goes first: a new container of an old one's name then takes its id over, instead of losing it. But nothing
+        # is looked at before it is known what an earlier run left.
+        self._engine_state.start()
+        self._registry_state.compare()
+        threads = [threading.Thread(target=schedule.run, name=f"schedule-{number}", daemon=True) for number, schedule in enumerate(self._schedules)]
+        for thread in [*self._workers, *threads]:
+            thread.start()
+        for keeper in self._keepers:
+            keeper.start()
 
     def stop(self) -> None:
-        """End ``run``. May be called from a signal handler."""
-        self.watch.stop()
-        self.queue.close()
-        self.schedule.stop()
+        """End what ``start`` began."""
+        self._engine_state.stop()
+        self._queue.close()
+        for schedule in self._schedules:
+            schedule.stop()
+        for keeper in self._keepers:
+            keeper.stop()
 
     def leave(self) -> None:
         """After ``stop``: do with what is registered as the options say."""
@@ -89,154 +103,88 @@ class Pipeline:
         for worker in self._workers:
             if worker.is_alive():
                 worker.join(max(0.0, end - time.monotonic()))
-        if self.options.on_exit == "deregister":
-            for container in self.writer.ledger.containers():
-                self.writer.deregister(self.writer.ledger.of(container).values())
-        elif self.options.on_exit == "maintenance":
-            self.writer.maintain(self.writer.ledger.services(), "Registrator was stopped")
+        for container in self._registrations.containers() if self._options.on_exit != "keep" else ():
+            try:
+                if self._options.on_exit == "deregister":
+                    self._registrations.remove(container)
+                else:
+                    self._registrations.maintain(container, "Registrator was stopped")
+            except RegistryError as error:
+                self._log.info(str(error))
 
     def health(self) -> t.Mapping[str, t.Any]:
         """Return how things are, for ``/health``."""
-        engine, registry = not self._engine_away, not self._registry_away
-        return {"healthy": engine and registry, "engine": engine, "registry": registry, "services": len(self.writer.ledger), "queue": len(self.queue)}
+        engine, registry = self._engine_state.is_up, self._registry_state.is_up
+        return {"healthy": engine and registry, "engine": engine, "registry": registry, "services": len(self._registrations), "queue": len(self._queue)}
 
-    def metrics_text(self) -> str:
+    def metrics_text(self) -> bytes:
         """Return the metrics as Prometheus reads them."""
-        health = self.health()
-        gauges = {"services": health["services"], "queue": health["queue"], "engine_up": health["engine"], "registry_up": health["registry"]}
-        return self.metrics.text(gauges)
+        return self.metrics.text()
 
-    def sync(self, is_first: bool = False) -> None:
-        """Look at every container again, at those that run and at those that are registered."""
+    def _make_keepers(self) -> t.Iterator[Keeper]:
+        options, registrations = self._options, self._registrations
+
+        def with_health() -> t.List[str]:
+            return [location for location, service in registrations.services().items() if service.health]
+
+        period = options.health_ttl / HEALTH_RENEWALS
+        yield Keeper("health checks", options.health_ttl, period, with_health, registrations.renew_health, self._lengthen, self._log)
+        if options.ttl_refresh:
+            yield Keeper("services", options.ttl, options.ttl_refresh, registrations.services, registrations.refresh, self._lengthen, self._log)
+
+    def _add_gauges(self) -> None:
+        self.metrics.gauge("registrator_services", "Services that are registered.", lambda: len(self._registrations))
+        self.metrics.gauge("registrator_queue", "Containers that wait to be looked at.", lambda: len(self._queue))
+        self.metrics.gauge("registrator_engine_up", "1 while the engine answers and its events are read.", lambda: self._engine_state.is_up)
+        self.metrics.gauge("registrator_registry_up", "1 while the registry answers.", lambda: self._registry_state.is_up)
+
+    def _here(self) -> Here:
+        # Asked each time: an address may change while the program runs, and asking costs microseconds.
+        return Here(self._hostname, host_address.address(self._options.address_from))
+
+    def _look_at_address(self) -> None:
+        """Look at all containers when the host's address is another one."""
         try:
-            outlines = self.engine.containers()
-        except EngineError as error:
-            if is_first:
-                raise
-            self._lost_engine(error)
-            self.schedule.soon("resync", SYNC_AGAIN_S)
+            address = self._here().address
+        except host_address.AddressError as error:
+            if str(error) != self._address:
+                self._log.info(str(error))
+            self._address = str(error)
             return
-        self._engine_away = False
-        self.log.info(f"Syncing services on {len(outlines)} containers")
-        self._outlines = outlines
-        # What runs goes first: a new container of an old one's name then takes its id over, instead of losing it.
-        self._look_at(outlines)
-        self._look_at(set(self.writer.ledger.containers()) - set(outlines))
+        if self._address not in ("", address):
+            self._log.info(f"The host's address is {address} now")
+            self._engine_state.sync()
+        self._address = address
 
-    def _heard(self, event: Event) -> None:
-        """Queue the container that something happened to."""
-        self.metrics.add("events_total")
-        # The engine answers nothing about a container that it is starting or taking down, and whoever asks has to wait.
-        # So what only announces a start or an end is passed over, unless something is to be done about it.
-        if event.action in NETWORK_ACTIONS and event.container not in self.writer.ledger:
-            return
-        if event.action.startswith(KILL) and self.options.on_container_stop == "wait":
-            return
-        if event.container:
-            self.queue.add(event.container, event.action, replace=event.action in (STARTED, DIED))
-
-    def _engine_is_back(self) -> None:
-        """Have everything looked at: nobody knows what was missed."""
-        self._engine_away = False
-        self.log.info("Listening for Docker events again")
-        self.schedule.soon("resync")
-        self.queue.hurry()
-
-    def _lost_engine(self, error: EngineError) -> None:
-        if not self._engine_away:
-            self._engine_away = True
-            self.log.info(f"{error}; trying again until it answers")
-
-    def _list_changes(self) -> None:
-        """Look at the containers that a list tells something new of: a safety net under the events."""
-        try:
-            outlines = self.engine.containers()
-        except EngineError as error:
-            self._lost_engine(error)
-            return
-        self._engine_away = False
-        before, self._outlines = self._outlines, outlines
-        changed = {container for container, outline in outlines.items() if before.get(container) != outline}
-        known = {*before, *self.writer.ledger.containers()}
-        self._look_at(changed | (known - set(outlines)))
-
-    def _compare(self) -> t.Optional[t.Mapping[str, Entry]]:
-        """Look at the containers whose services the registry does not hold as they were registered; return what it holds."""
-        since = time.monotonic()
-        try:
-            found = self.registry.registered()
-        except RegistryUnreachable as error:
-            if not self._registry_away:
-                self.log.info(f"{error}; trying again until it answers")
-            self._registry_away = True
-            return None
-        except RegistryError as error:
-            if str(error) != self._complaint:
-                self.log.info(f"comparison failed: {error}")
-            self._complaint = str(error)
-            return None
-        if self._registry_away:
-            self._registry_away = False
-            self.log.info("The registry answers again")
-            self.schedule.soon("health")
-            self.queue.hurry()
-        if found is not None:
-            self._look_at(self.writer.ledger.compare(found, self.hostname, since))
-        return found
+    def _look_at_drained(self) -> None:
+        self._look_at(self._reconciler.draining.overdue())
 
     def _look_after(self) -> None:
-        """Compare, and once nothing is left to do, clean up."""
-        found = self._compare()
-        if self.queue.is_busy() or self._engine_away:
+        """Compare, and clean up."""
+        held = self._registry_state.compare()
+        if held is None or not self._engine_state.is_up:
             return
-        self._is_settled = True
-        self._look_at(self.writer.ledger.orphans())
-        if self.options.cleanup and found:
-            self._clean_up(found)
+        self._cleaner.clean(held)
+        if not self._is_settled and not self._queue.is_busy():
+            self._is_settled = True
+            self._judge_template()
 
-    def _clean_up(self, found: t.Mapping[str, Entry]) -> None:
-        """Remove what a Registrator of this host left that marks nothing: the original, or an older one."""
-        for service_id, entry in found.items():
-            match = DANGLING_ID.match(service_id)
-            if entry.host or not match or match[1] != self.hostname:
-                continue
-            self.log.info(f"dangling: {service_id}")
-            try:
-                self.registry.deregister(entry.service)
-                self.log.info(f"{service_id} removed")
-            except RegistryError as error:
-                self.log.info(f"deregister failed: {service_id} {error}")
+    def _judge_template(self) -> None:
+        """A template that fails for all that runs at the start is a mistake in the options, not in one container's metadata."""
+        if self._reconciler.template_error and not self._reconciler.has_mapped:
+            self.fatal = self._reconciler.template_error
+            self.ended()
 
-    def _end_maintenance(self) -> None:
-        """What an earlier run put into maintenance goes on, unless it is still to be left alone."""
-        self.registry.end_maintenance({service.id for service in self.writer.ledger.services()})
+    def _lengthen(self, seconds: int) -> None:
+        """Have everything written again with a longer time to live."""
+        self._registrations.lengthen(seconds)
+        for container in self._registrations.containers():
+            self._queue.add(container, REWRITE)
 
-    def _go_on(self) -> None:
-        """Take back into service what was told to stop and has not."""
-        overdue = self.reconciler.draining.overdue()
-        if overdue:
-            self.registry.end_maintenance({service_id for container in overdue for service_id in self.writer.ledger.of(container)})
-            self._look_at(overdue)
-
-    def _tried(self, action: t.Callable[[], None]) -> t.Callable[[], None]:
-        """Return an action that logs what the registry refuses: the next time it may not."""
-
-        def attempt() -> None:
-            try:
-                action()
-            except RegistryUnreachable as error:
-                self.log.debug(str(error))
-            except RegistryError as error:
-                self.log.info(str(error))
-
-        return attempt
-
-    def _bad_template(self, error: TemplateError) -> None:
-        """A template that fails at once is a mistake in the options; later, only one container's metadata is odd."""
-        if not self._is_settled:
-            self._fatal = error
-            self.stop()
+    def _hurry_keepers(self) -> None:
+        for keeper in self._keepers:
+            keeper.hurry()
 
     def _look_at(self, containers: t.Iterable[str]) -> None:
         for container in containers:
-            self.queue.add(container)
+            self._queue.add(container, LOOK)

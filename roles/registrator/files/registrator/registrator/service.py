@@ -8,21 +8,21 @@ import typing as t
 from dataclasses import dataclass, field
 
 
-@dataclass(frozen=True)
-class Health:
+class Health(t.NamedTuple):
     """What the engine says of a container's health: ``passing``, ``warning`` or ``critical``, and why."""
 
     status: str
     output: str = ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Service:
     """One registration.
 
     ``address`` may be empty: the registry then uses the address of its own node. ``check`` is the health check in the
     words of Consul's agent API, without an identifier. ``health`` is there when the engine's own opinion is to be
-    carried into the registry too. ``container`` is the engine's full identifier.
+    carried into the registry too. ``container`` is the engine's full identifier. ``is_id_chosen`` says that the
+    container's metadata chose the id: nothing vouches then for its being the container's own.
     """
 
     id: str
@@ -36,16 +36,26 @@ class Service:
     health: t.Optional[Health] = None
     private_port: int = 0
     container_hostname: str = ""
+    is_id_chosen: bool = False
+
+    @property
+    def endpoint(self) -> str:
+        """Return ``address:port``, an IPv6 address in brackets."""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A service as a registry holds it.
+class Found(t.NamedTuple):
+    """What a registry holds at one of its locations.
 
-    ``fingerprint`` changes with everything that the registry stores of the service; ``host`` is the host name of the
-    Registrator that wrote it, or empty when it bears no Registrator's mark.
+    ``fingerprint`` changes with everything that the registry stores of the service. ``owner`` is the Registrator that
+    wrote it; empty when it bears no mark, and only then ``id`` and ``endpoint`` are there. ``container`` is empty where
+    the registry does not say for which container it was written.
     """
 
-    service: Service
+    name: str
     fingerprint: str
-    host: str = ""
+    owner: str = ""
+    container: str = ""
+    id: str = ""
+    endpoint: str = ""

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import threading
+import time
 import typing as t
 
 from .engine import Engine, EngineError, Event
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 2.0
+# A stream that ends sooner, without an event, is no better than none: after several, one is tried less often.
+GOOD_STREAM_S, LONGEST_PAUSE_AFTER_BAD_S = 5.0, 30.0
 
 
 class Watch:
@@ -23,7 +26,7 @@ class Watch:
         self._stopping = threading.Event()
 
     def start(self) -> None:
-        """Return when the engine is watching. Raises EngineError when it cannot be reached."""
+        """Return when the engine is watching. Raises EngineError when it cannot be reached, or refuses."""
         events = self._engine.events()
         threading.Thread(target=self._read, args=(events,), name="events", daemon=True).start()
 
@@ -33,16 +36,18 @@ class Watch:
     def _read(self, events: t.Iterable[Event]) -> None:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
+            began, is_good = time.monotonic(), False
             try:
                 for event in events:
-                    pause = FIRST_PAUSE_S
+                    is_good = True
                     self._heard(event)
                 raise EngineError("Docker event stream closed")
             except EngineError as error:
                 if not self._stopping.is_set():
                     self._lost(error)
+            is_good = is_good or time.monotonic() - began > GOOD_STREAM_S
+            pause = FIRST_PAUSE_S if is_good else min(LONGEST_PAUSE_AFTER_BAD_S, pause * 2)
             events = self._reconnected(pause)
-            pause = min(LONGEST_PAUSE_S, pause * 2)
 
     def _reconnected(self, pause: float) -> t.Iterable[Event]:
         """Try until the engine answers again."""
@@ -50,7 +55,8 @@ class Watch:
             try:
                 self._engine.forget_version()
                 events = self._engine.events()
-            except EngineError:
+            except EngineError as error:
+                self._lost(error)
                 pause = min(LONGEST_PAUSE_S, pause * 2)
                 continue
             self._back()

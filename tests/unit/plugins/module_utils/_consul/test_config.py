@@ -130,6 +130,9 @@ def test_doubtful_options_are_warned_of(change: Json, words: str) -> None:
         ("server", "restart"),
         ("ports.http", "restart"),
         ("retry_join", "write"),
+        ("autopilot.min_quorum", "write"),
+        ("autopilots", "restart"),
+        ("server_rejoin_age_max", "write"),
     ],
 )
 def test_what_a_change_needs(key: str, needs: str) -> None:

@@ -31,6 +31,8 @@ def test_it_is_private_and_reads_back(folder: ConfigFolder) -> None:
 def test_a_file_that_is_not_wanted_any_more_goes_and_those_of_others_stay(folder: ConfigFolder) -> None:
     folder.write({"consul.json": "{}", "key.pem": "secret\n"}, needs=None)
     folder.put("mine.json", "{}")
+    folder.put("extra-000-old.hcl", "")
+    assert "extra-000-old.hcl" in folder.files()
     folder.write({"consul.json": "{}"}, needs=None)
     assert sorted(os.listdir(folder.path)) == ["consul.json", "mine.json"]
 

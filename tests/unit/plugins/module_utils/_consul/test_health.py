@@ -92,19 +92,19 @@ def test_it_never_takes_longer_than_the_timeout_and_one_reading(timeout: float, 
             [
                 "The cluster is unknown after 60 s",
                 "permission denied",
-                "Give a token with agent:read, node:read, operator:read, key:write on _health/, service:read, keyring:read, or skip the rules.",
+                "Give a token with agent:read, node:read, operator:read, key:write on _health/, service:read, or skip the rules.",
             ],
         ),
     ],
 )
 def test_a_failure_is_node_evidence_and_remedy(name: str, wait_for: str, words: list[str]) -> None:
     verdict = judge(EXPECTED, readings(recorded(name)), Limits())
-    sentence = failure(health.Outcome(verdict, 0, 60, False), {"verdict": verdict.level, "skipped_rules": []}, Patience(wait_for))
+    sentence = failure(health.Outcome(verdict, 0, 60, False), {"verdict": verdict.level, "skipped_rules": []}, Patience(wait_for), Limits())
     assert [part for part in words if part not in sentence] == []
 
 
 def test_too_few_good_readings_are_told_as_such() -> None:
-    sentence = failure(health.Outcome(GOOD, 2, 60, False), {"verdict": "healthy", "skipped_rules": []}, Patience("healthy", samples=9))
+    sentence = failure(health.Outcome(GOOD, 2, 60, False), {"verdict": "healthy", "skipped_rules": []}, Patience("healthy", samples=9), Limits())
     assert sentence.startswith("The cluster is healthy, but only 2 of 9 readings")
 
 

@@ -44,8 +44,8 @@ def test_it_keeps_others_out_and_says_who_holds_it(path: str) -> None:
     assert refused.value.holder == OURS
     since = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(held(path)["since"]))
     assert str(refused.value) == (
-        f"Another play works on this host: alice@one, process 11, since {since}, last seen 0 s ago ({path}). Wait until it has ended. "
-        f"If it is dead, its lock is taken over 900 s after it was last seen; or remove {path}."
+        f"Another play works on this host: alice@one:11, since {since}, last seen 0 s ago ({path}). Wait until it has ended. "
+        "If you know that it is dead, break its lock with break_holder: alice@one:11; by itself it is taken over 900 s after it was last seen."
     )
     assert held(path)["holder"] == OURS
 
@@ -80,7 +80,7 @@ def test_what_is_stale_is_taken_over(path: str) -> None:
     assert former.holder == OURS
     assert str(former).endswith(("last seen 900 s ago", "last seen 901 s ago"))
     assert held(path)["holder"] == THEIRS
-    with pytest.raises(lock.HeldError, match="bob@two, process 22"):
+    with pytest.raises(lock.HeldError, match="bob@two:22"):
         lock.take(path, OURS, STALE)
 
 
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_understood_counts_by_its_age(path: str, text: str
     os.mkdir(os.path.dirname(path))
     pathlib.Path(path).write_bytes(text.encode(errors="surrogateescape"))
     lock.release(path, OURS)
-    with pytest.raises(lock.HeldError, match=r"somebody whom it does not name, since .* last seen 0 s ago") as refused:
+    with pytest.raises(lock.HeldError, match=r"unnamed, since .* last seen 0 s ago") as refused:
         lock.take(path, OURS, STALE)
     assert refused.value.holder == {}
     os.utime(path, (time.time() - STALE, time.time() - STALE))
@@ -206,7 +206,7 @@ def test_of_many_takers_one_wins(path: str, before: str) -> None:
 
 
 def options(path: str, **given: t.Any) -> lock.Json:
-    return {"state": "present", "path": path, "stale_after": 900, "holder": OURS, "dead": None, **given}
+    return {"state": "present", "path": path, "stale_after": 900, "holder": OURS, "dead": None, "break_holder": None, **given}
 
 
 def test_an_outcome_is_never_a_change(path: str) -> None:
@@ -214,7 +214,7 @@ def test_an_outcome_is_never_a_change(path: str) -> None:
     assert lock.outcome(options(path, holder=THEIRS), False)["held_by"] == OURS
     taken = lock.outcome(options(path, holder=THEIRS, dead=OURS), False)
     assert (taken["changed"], taken["taken_from"]) == (False, OURS)
-    assert "alice@one, process 11" in taken["warnings"][0]
+    assert "alice@one:11" in taken["warnings"][0]
     assert lock.outcome(options(path, holder=THEIRS, state="absent"), False) == {"changed": False}
     assert not os.path.exists(path)
 
@@ -230,3 +230,12 @@ def test_check_mode_takes_nothing_and_refuses_nobody(path: str) -> None:
 
 def test_without_a_holder_it_says_how_to_call_it(path: str) -> None:
     assert "discovery.consul.play_lock" in lock.outcome(options(path, holder=None), False)["msg"]
+
+
+@pytest.mark.parametrize(("named", "broken"), [("alice@one:11", True), ("alice@one:12", False), ("", False)])
+def test_only_the_lock_of_who_is_named_is_broken(path: str, named: str, broken: bool) -> None:
+    lock.take(path, OURS, STALE)
+    result = lock.outcome(options(path, holder=THEIRS, break_holder=named), check_mode=False)
+    assert bool(result.get("failed")) != broken
+    assert held(path)["holder"] == (THEIRS if broken else OURS)
+    assert not broken or "The lock of another play was taken over: alice@one:11" in result["warnings"][0]

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 import pytest
 from ansible_collections.discovery.consul.plugins.module_utils._consul import play
@@ -18,6 +19,21 @@ def test_who_is_dead() -> None:
     assert play.is_dead({**alive, "pid": 2**22 + 1})
     assert play.is_dead({**alive, "pid": 2**22 + 1, "started": None}), "a worker that outlived its play took the lock"
     assert not play.is_dead({**alive, "pid": 2**22 + 1, "kernel": "another"}), "a machine that we cannot look into"
+
+
+@pytest.mark.parametrize(("held_by", "calls"), [(None, 1), ("alive", 1), ("dead", 2)])
+def test_the_module_is_told_of_a_dead_holder_and_of_no_other(held_by: str | None, calls: int) -> None:
+    ours = play.this_play()
+    holder = {"alive": ours, "dead": {**ours, "pid": 2**22 + 1}}.get(str(held_by))
+    asked: list[dict[str, t.Any]] = []
+
+    def ask(arguments: dict[str, t.Any]) -> dict[str, t.Any]:
+        asked.append(arguments)
+        return {"held_by": holder} if holder else {}
+
+    play.ask_as_this_play({"path": "/lock"}, ask)
+    assert asked[0] == {"path": "/lock", "holder": ours}
+    assert asked[1:] == [{"path": "/lock", "holder": ours, "dead": holder}][: calls - 1]
 
 
 def test_where_nothing_is_known_of_processes_nobody_is_dead(monkeypatch: pytest.MonkeyPatch) -> None:

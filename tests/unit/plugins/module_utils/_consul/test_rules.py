@@ -17,7 +17,7 @@ OTHER = "127.0.31.9"
 
 
 def verdict_of(data: t.Any, expected: t.Any = EXPECTED, **limits: t.Any) -> Verdict:
-    return judge(expected, readings(data), Limits(**limits))
+    return judge(expected, readings(data), Limits(**{"service_checks": True, "gossip_keys": True, **limits}))
 
 
 def failed(verdict: Verdict) -> set[str]:
@@ -413,8 +413,44 @@ def test_gossip_keys(keys: dict[str, int], messages: dict[str, str], words: str)
     assert not [key for key in keys if key in str(security.evidence).split()]
 
 
-def judged(data: t.Any, name: str) -> t.Any:
-    return next(rule for rule in verdict_of(data).rules if rule.name == name)
+def judged(data: t.Any, name: str, **limits: t.Any) -> t.Any:
+    return next(rule for rule in verdict_of(data, **limits).rules if rule.name == name)
+
+
+def test_gossip_keys_are_not_looked_at_unless_that_is_wanted() -> None:
+    data = recorded("acl_token")
+    del data["cluster"]["keyring"]
+    security = judged(data, "security", gossip_keys=False)
+    assert (security.ok, security.summary) == (True, "Gossip is encrypted, ACLs are enabled, and all nodes agree.")
+    assert "security" not in failed(verdict_of(data, gossip_keys=False))
+
+
+def test_critical_checks_of_applications_are_reported_and_gate_nothing() -> None:
+    data = recorded("healthy")
+    add(CRITICAL, "cluster", "checks", "data")(data)
+    checks = judged(data, "checks", service_checks=False)
+    assert (checks.ok, checks.evidence, checks.nodes) == (True, ["check web of service web on s4 is critical: connection refused"], [])
+    assert "1 of" in checks.summary and "does not count" in checks.summary
+    assert verdict_of(data, service_checks=False).level == "healthy"
+
+
+def test_what_a_check_says_is_shown_without_what_a_terminal_would_obey() -> None:
+    data = recorded("healthy")
+    add({**CRITICAL, "Output": "\x1b[2Jgone\n"}, "cluster", "checks", "data")(data)
+    assert judged(data, "checks").evidence == ["check web of service web on s4 is critical: ?[2Jgone"]
+
+
+def test_tls_that_a_release_does_not_show_is_never_a_pass() -> None:
+    data = recorded("healthy")
+    own(data, "s3")[0]["DebugConfig"] = {"TLS": {"InternalRPC": {"Renamed": True}}}
+    verdict = verdict_of(data)
+    assert verdict.level == "unknown"
+    assert "s3 does not show how it verifies TLS" in judged(data, "security").summary
+    assert verdict_of(data, accept_unknown=frozenset({"checks"})).level == "unknown"
+    assert verdict_of(data, accept_unknown=frozenset({"security"})).level == "healthy"
+    del own(data, "s2")[0]["DebugConfig"]
+    nobody_leads(data)
+    assert verdict_of(data, accept_unknown=frozenset({"security"})).level == "unavailable"
 
 
 def test_the_keyring_refuses_with_a_status_of_its_own() -> None:

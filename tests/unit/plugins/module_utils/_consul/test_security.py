@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import pathlib
 import subprocess
@@ -13,25 +14,51 @@ import typing as t
 import pytest
 from ansible_collections.discovery.consul.plugins.module_utils._consul import config, security
 from ansible_collections.discovery.consul.plugins.modules import consul_agent
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 Json = t.Dict[str, t.Any]
 
 KEY, OTHER = "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s=", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 
 
-def pair(folder: pathlib.Path, name: str) -> tuple[str, str]:
+def pair(folder: pathlib.Path, name: str, *more: str) -> tuple[str, str]:
     """A certificate that signed itself, and its key."""
     key, certificate = folder / f"{name}.key", folder / f"{name}.pem"
-    ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    subprocess.run(["openssl", "req", "-x509", *ec, "-keyout", key, "-out", certificate, "-subj", f"/CN={name}"], check=True, capture_output=True)
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    names = ["-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:server.dc1.consul", *more]
+    subprocess.run(["openssl", "req", "-x509", *curve, "-keyout", key, "-out", certificate, *names], check=True, capture_output=True)
     return certificate.read_text(), key.read_text()
+
+
+def signed_by(folder: pathlib.Path, authority: str) -> tuple[str, str]:
+    """A certificate that another one in the folder signed, and its key."""
+    return pair(folder, "leaf", "-CA", str(folder / f"{authority}.pem"), "-CAkey", str(folder / f"{authority}.key"), "-addext", "basicConstraints=CA:FALSE")
+
+
+def expired() -> tuple[str, str]:
+    """One that was good for a day, long ago: openssl makes no such certificates."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ended")])
+    begins = datetime.datetime(2020, 1, 1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), begins, begins + datetime.timedelta(days=1))
+    certificate = builder.sign(key, hashes.SHA256())
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return certificate.public_bytes(pem).decode(), private.decode()
 
 
 @pytest.fixture(scope="module")
 def tls(tmp_path_factory: pytest.TempPathFactory) -> Json:
-    certificate, key = pair(tmp_path_factory.mktemp("tls"), "one")
-    other, other_key = pair(tmp_path_factory.mktemp("tls"), "two")
-    return {"ca": certificate, "key": key, "other": other, "other_key": other_key}
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = pair(folder, "one")
+    other, other_key = pair(folder, "two")
+    leaf, leaf_key = signed_by(folder, "two")
+    ended, ended_key = expired()
+    return {
+        **{"ca": certificate, "key": key, "other": other, "other_key": other_key, "leaf": leaf, "leaf_key": leaf_key},
+        **{"ended": ended, "ended_key": ended_key},
+    }
 
 
 def options(**given: t.Any) -> Json:
@@ -54,6 +81,15 @@ def test_a_server_verifies_whoever_calls_it(tls: Json) -> None:
         assert flat["auto_encrypt.allow_tls"] is True
         assert flat["ports.https"] == 8501
     assert set(security.files(given)) == {"ca.pem", "certificate.pem", "key.pem"}
+
+
+@pytest.mark.parametrize("given", [{}, {"server": True}, {"datacenter": "dc2"}, {"server": True, "datacenter": "dc2", "verify_server_hostname": False}])
+def test_what_an_authority_signed_is_good(tls: Json, given: Json) -> None:
+    assert list(security.problems(options(tls_ca=tls["ca"] + tls["other"], tls_certificate=tls["leaf"], tls_key=tls["leaf_key"], **given))) == []
+
+
+def test_an_authority_that_another_one_signed_is_good(tls: Json) -> None:
+    assert list(security.problems(options(tls_ca=tls["leaf"], tls_certificate=tls["leaf"], tls_key=tls["leaf_key"], server=True))) == []
 
 
 def test_a_client_has_its_certificate_signed_and_serves_no_https(tls: Json) -> None:
@@ -79,6 +115,12 @@ def test_the_way_there_can_be_lenient(tls: Json) -> None:
         ({"tls_ca": "ca", "server": True}, "A server with tls_ca needs a certificate of its own"),
         ({"tls_ca": "nonsense"}, "tls_ca holds no certificate in PEM"),
         ({"tls_ca": "ca", "tls_certificate": "ca", "tls_key": "other_key"}, "are no pair in PEM"),
+        ({"tls_ca": "ca", "tls_certificate": "leaf", "tls_key": "leaf_key"}, "The other nodes would refuse tls_certificate: unable to get local issuer"),
+        ({"tls_ca": "ended", "tls_certificate": "ended", "tls_key": "ended_key"}, "The other nodes would refuse tls_certificate: certificate has expired"),
+        (
+            {"tls_ca": "other", "tls_certificate": "leaf", "tls_key": "leaf_key", "server": True, "datacenter": "dc2"},
+            "signed for server.dc2.consul",
+        ),
         ({"acl_agent_token": "x"}, "acl_agent_token means nothing without ACLs"),
     ],
 )
@@ -104,6 +146,7 @@ def keyring(folder: pathlib.Path, *keys: str) -> str:
         ({"acl_management_token": "a"}, (), {"acl.tokens.master": "b"}, "It has another management token"),
         ({"acl_management_token": "a"}, (), {"acl.tokens.initial_management": "b"}, "It has another management token"),
         ({"encrypt": KEY, "server": True}, (), {"server": True}, "It runs without encryption (gossip) so far"),
+        ({}, (), {"acl.default_policy": "deny"}, "without ACLs it would let everybody do everything"),
     ],
 )
 def test_what_consul_would_keep_without_a_word_is_refused(tmp_path: pathlib.Path, given: Json, keys: tuple[str, ...], current: Json, words: str) -> None:
@@ -121,6 +164,8 @@ def test_what_consul_would_keep_without_a_word_is_refused(tmp_path: pathlib.Path
         ({"encrypt": KEY}, (), {}),
         ({"encrypt": KEY, "server": True, "encrypt_verify_incoming": False, "encrypt_verify_outgoing": False}, (), {"server": True}),
         ({"acl_management_token": "a"}, (), {"acl.tokens.master": "a"}),
+        ({"acl_default_policy": "allow"}, (), {"acl.default_policy": "deny"}),
+        ({}, (), {"acl.default_policy": "allow"}),
     ],
 )
 def test_what_the_node_has_already_is_fine(tmp_path: pathlib.Path, given: Json, keys: tuple[str, ...], current: Json) -> None:
@@ -132,3 +177,7 @@ def test_another_authority_is_refused_and_both_together_are_not(tls: Json) -> No
     current = {"ca_file": "/c/ca.pem"}
     assert "trusts another certificate authority" in "".join(security.conflicts(options(tls_ca=tls["other"]), current, held, ""))
     assert list(security.conflicts(options(tls_ca=tls["other"] + tls["ca"]), current, held, "")) == []
+
+
+def test_tls_is_not_given_up_by_leaving_it_out(tls: Json) -> None:
+    assert "It speaks TLS with the other nodes" in "".join(security.conflicts(options(), {"ca_file": "/c/ca.pem"}, {"ca.pem": tls["ca"]}, ""))

@@ -38,6 +38,7 @@ class FakeEngine:
         self.containers: dict[str, Json] = {}
         self.networks: dict[str, Json] = {}
         self.journal: list[str] = []
+        self.info: Json = {"LoggingDriver": "json-file", "SecurityOptions": ["name=seccomp,profile=default"]}
         self.exits: set[str] = set()
         """Images whose containers end at once."""
         self.has_shell = True
@@ -84,7 +85,8 @@ class FakeEngine:
         if method != "GET":
             self.journal.append(f"{method} {path}")
         for pattern, handler in (
-            (r"/version", lambda: (200, {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10"})),
+            (r"/version", lambda: (200, {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10", "Arch": "amd64"})),
+            (r"/info", lambda: (200, self.info)),
             (r"/containers/json", self._list),
             (r"/containers/create", lambda: self._create(query["name"], body)),
             (r"/containers/([^/]+)/json", lambda name: self._found(name, lambda one: (200, self._shown(one)))),
@@ -125,7 +127,15 @@ class FakeEngine:
         image = IMAGES[body["Image"]]
         identity = f"{len(self.journal):064x}"
         body = copy.deepcopy(body)
-        host = {"Memory": 0, "CapDrop": None, "Init": None, "Mounts": None, "Tmpfs": None, **body.pop("HostConfig")}
+        host = {
+            "LogConfig": {"Type": self.info["LoggingDriver"], "Config": {}},
+            "Memory": 0,
+            "CapDrop": None,
+            "Init": None,
+            "Mounts": None,
+            "Tmpfs": None,
+            **body.pop("HostConfig"),
+        }
         endpoints = body.pop("NetworkingConfig", {}).get("EndpointsConfig") or {host["NetworkMode"]: {}}
         given = dict(entry.split("=", 1) for entry in body.get("Env") or [])
         merged = {**dict(entry.split("=", 1) for entry in image["Config"]["Env"]), **given}

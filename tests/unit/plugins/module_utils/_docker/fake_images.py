@@ -93,7 +93,7 @@ class FakeImages:
 
     def answer(self, method: str, path: str, query: Json, body: bytes) -> tuple[int, list[Json]]:
         if path == "/version":
-            return 200, [{"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10"}]
+            return 200, [{"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10", "Arch": "amd64"}]
         name = path[len("/images/") :].replace("/json", "")
         if method == "GET":
             return (200, [self.images[name]]) if name in self.images else (404, [{"message": f"No such image: {name}"}])
@@ -141,6 +141,6 @@ class FakeImages:
         return 200, self._messages()
 
 
-def image(identity: str, labels: Json | None = None, arguments: Json | None = None) -> Json:
+def image(identity: str, labels: Json | None = None, arguments: Json | None = None, architecture: str = "") -> Json:
     """An image as an engine shows it, with the build's arguments for tests to look at."""
-    return {"Id": f"sha256:{identity}", "Config": {"Labels": labels or None}, "Arguments": arguments or {}}
+    return {"Id": f"sha256:{identity}", "Config": {"Labels": labels or None}, "Arguments": arguments or {}, "Architecture": architecture}

@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import json
+import pathlib
 import typing as t
 from dataclasses import replace
 
 import pytest
-from ansible_collections.discovery.consul.plugins.module_utils._docker import converge
+from ansible_collections.discovery.consul.plugins.module_utils._docker import converge, logs
 from ansible_collections.discovery.consul.plugins.module_utils._docker.container import ASIDE, Container, ContainerError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.engine import Engine, EngineError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import Difference, Plan, specification
@@ -29,7 +31,7 @@ def plan_for(fake: FakeEngine, spec: ContainerSpec, state: str = "started") -> t
     engine = Engine(fake.host)
     image = converge.find_image(engine, spec.image, None, may_pull=False)
     assert image is not None
-    wanted = spec.as_container()
+    wanted = converge.container_of(engine, "node1", spec)
     return engine, wanted, converge.plan_container(engine, "node1", state, wanted, image)
 
 
@@ -62,6 +64,13 @@ CHANGES = [
     ("memory", {"memory": "64m"}, "update"),
     ("cpu_quota", {"cpus": 1.5}, "update"),
 ]
+
+
+@pytest.fixture(autouse=True)
+def daemon_options(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> pathlib.Path:
+    """The engine's own options, which are not those of this machine's."""
+    monkeypatch.setattr(logs, "DAEMON_OPTIONS", str(tmp_path / "daemon.json"))
+    return tmp_path / "daemon.json"
 
 
 @pytest.mark.parametrize(("name", "change", "action"), CHANGES, ids=[f"{name}-{number}" for number, (name, _c, _a) in enumerate(CHANGES)])
@@ -262,3 +271,52 @@ def test_network_problems_are_sentences(fake: FakeEngine) -> None:
         converge.check_host(engine, "node1", replace(BASE, network="other").as_container(), None)
     assert converge.check_host(engine, "node1", replace(BASE, network="other").as_container(), "172.31.0.0/24") is True
     assert fake.journal == []
+
+
+def log_of(fake: FakeEngine) -> Json:
+    (live,) = fake.containers.values()
+    return t.cast(Json, live["HostConfig"]["LogConfig"])
+
+
+def test_a_log_does_not_grow_for_ever(fake: FakeEngine) -> None:
+    assert (converge_to(fake, BASE), log_of(fake)) == (["create"], logs.LIMITED)
+    assert converge_to(fake, BASE) == []
+
+
+def test_a_container_from_before_gets_the_limit_once(fake: FakeEngine) -> None:
+    engine, _wanted, plan = plan_for(fake, BASE)
+    converge.apply(Container(engine, "node1", lambda _live: None), plan, BASE.as_container(), "started")
+    assert log_of(fake) == logs.UNLIMITED
+    assert "log" in [difference.name for difference in plan_for(fake, BASE)[2].differences]
+    assert (converge_to(fake, BASE), log_of(fake)) == (["recreate"], logs.LIMITED)
+    assert converge_to(fake, BASE) == []
+
+
+def test_another_driver_of_the_engine_is_left_alone(fake: FakeEngine) -> None:
+    fake.info["LoggingDriver"] = "journald"
+    assert (converge_to(fake, BASE), log_of(fake)["Type"]) == (["create"], "journald")
+    assert converge_to(fake, BASE) == []
+
+
+@pytest.mark.parametrize("options", [{"log-driver": "local"}, {"log-opts": {"max-size": "50m"}}])
+def test_a_limit_of_the_engine_is_left_alone(fake: FakeEngine, daemon_options: pathlib.Path, options: Json) -> None:
+    daemon_options.write_text(json.dumps(options))
+    assert (converge_to(fake, BASE), log_of(fake)) == (["create"], logs.UNLIMITED)
+    assert converge_to(fake, BASE) == []
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{broken", '{"log-opts": null}'])
+def test_options_of_the_engine_that_say_nothing_are_no_limit(fake: FakeEngine, daemon_options: pathlib.Path, text: str) -> None:
+    daemon_options.write_text(text)
+    assert (converge_to(fake, BASE), log_of(fake)) == (["create"], logs.LIMITED)
+
+
+@pytest.mark.parametrize(("option", "words"), [("name=userns", r"\(userns-remap\)"), ("name=rootless", "runs without root")])
+def test_an_engine_whose_containers_are_other_users_is_refused_until_there_is_a_container(fake: FakeEngine, option: str, words: str) -> None:
+    converge.judge_engine(Engine(fake.host), "node1")
+    fake.info["SecurityOptions"].append(option)
+    with pytest.raises(EngineError, match=words):
+        converge.judge_engine(Engine(fake.host), "node1")
+    assert fake.journal == []
+    converge_to(fake, BASE)
+    converge.judge_engine(Engine(fake.host), "node1")

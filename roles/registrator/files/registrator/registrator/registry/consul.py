@@ -4,50 +4,75 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
 import typing as t
+from dataclasses import replace
 
 from .. import mark
-from ..service import Entry, Service
-from . import Context, Registry
-from .consul_http import ConsulHttp, quoted
+from ..checks import SCRIPT_FIELD
+from ..service import Found, Service
+from . import Context, Registry, RegistryError
+from .consul_http import ConsulHttp, NotThere
+from .http import json_of, quoted
 
 MAINTENANCE = "_service_maintenance:"
 REASON = "registrator: "
+NO_SCRIPTS = "Scripts are disabled"
 
 
 class Consul(Registry):
-    """See ``Registry`` for what the methods promise."""
+    """See ``Registry`` for what the methods promise. A location is a service's id."""
 
     def __init__(self, context: Context) -> None:
         self._http = ConsulHttp(context, context.uri.netloc + context.uri.path)
-        self._host, self._ttl = context.host, context.options.health_ttl
-        self._last: t.Tuple[int, t.Dict[str, Entry]] = (0, {})
+        self._owner, self._ttl = context.owner.text, context.options.health_ttl
+        self._last: t.Tuple[int, t.Dict[str, Found]] = (0, {})
         self._lock = threading.Lock()
 
     def ping(self) -> str:
-        return f"consul: current leader  {self._http.request('GET', '/v1/status/leader').json()}"
+        return f"consul: current leader  {self._http.leader()}"
 
-    def register(self, service: Service) -> None:
+    def location(self, service: Service) -> str:
+        return service.id
+
+    def register(self, service: Service) -> str:
+        written = body(service, self._owner, self._ttl)
+        try:
+            self._register(service, written)
+        except RegistryError as error:
+            if NO_SCRIPTS not in str(error) or SCRIPT_FIELD not in (service.check or {}):
+                raise
+            # The mark stays that of the service with its check: without it, it would look changed for ever.
+            self._register(service, {key: value for key, value in written.items() if key != "Check"})
+            return "its check is a script, and the agent runs none: registered without it"
+        return ""
+
+    def _register(self, service: Service, written: t.Mapping[str, t.Any]) -> None:
         # Without replacing, a check that the service no longer has would stay.
         path = "/v1/agent/service/register?replace-existing-checks=true"
-        self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(body(service, self._host, self._ttl)))
+        self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(written))
 
-    def deregister(self, service: Service) -> None:
-        self._http.request("PUT", f"/v1/agent/service/deregister/{quoted(service.id)}", right=f"service:write on {service.name}")
+    def deregister(self, location: str, name: str) -> None:
+        with contextlib.suppress(NotThere):
+            self._http.request("PUT", f"/v1/agent/service/deregister/{quoted(location)}", right=f"service:write on {name}")
 
-    def registered(self) -> t.Mapping[str, Entry]:
-        raw = self._http.request("GET", "/v1/agent/services").content
+    def registered(self) -> t.Mapping[str, Found]:
+        answer = self._http.request("GET", "/v1/agent/services")
         # The agent sorts its answer, so equal bytes mean that nothing changed, and nothing needs to be read again.
-        digest = hash(raw)
+        digest = hash(answer.content)
         with self._lock:
             if digest != self._last[0]:
-                self._last = digest, {service_id: entry_of(found) for service_id, found in json.loads(raw).items()}
+                self._last = digest, {service_id: found_of(found) for service_id, found in json_of(answer, dict).items() if isinstance(found, dict)}
             return self._last[1]
 
+    def find(self, location: str) -> t.Optional[Found]:
+        answer = self._http.request("GET", f"/v1/agent/service/{quoted(location)}")
+        return found_of(json_of(answer, dict)) if answer.status_code == 200 else None
+
     def fingerprint(self, service: Service) -> str:
-        return _fingerprint(body(service, self._host, self._ttl))
+        return _fingerprint(body(service, self._owner, self._ttl))
 
     def report(self, service: Service) -> None:
         if service.health:
@@ -55,25 +80,30 @@ class Consul(Registry):
             path = f"/v1/agent/check/update/{quoted(_health_check_id(service))}"
             self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(told))
 
+    def lengthen(self, seconds: int) -> None:
+        self._ttl = seconds
+
     def maintain(self, service: Service, reason: str) -> None:
         self._maintenance(service.id, {"enable": "true", "reason": REASON + reason})
 
-    def end_maintenance(self, service_ids: t.Container[str]) -> None:
+    def end_maintenance(self, locations: t.Container[str]) -> None:
         answer = self._http.request("GET", "/v1/agent/checks")
-        for check in (answer.json() if answer.status_code == 200 else {}).values():
-            is_ours = check["CheckID"].startswith(MAINTENANCE) and str(check.get("Notes")).startswith(REASON)
-            if is_ours and check["ServiceID"] in service_ids:
+        for check in json_of(answer, dict).values() if answer.status_code == 200 else ():
+            is_ours = str(check.get("CheckID")).startswith(MAINTENANCE) and str(check.get("Notes")).startswith(REASON)
+            if is_ours and check.get("ServiceID") in locations:
                 self._maintenance(check["ServiceID"], {"enable": "false"})
 
     def _maintenance(self, service_id: str, query: t.Mapping[str, str]) -> None:
-        self._http.request("PUT", f"/v1/agent/service/maintenance/{quoted(service_id)}", params=query)
+        # What is not there needs no maintenance, nor its end.
+        with contextlib.suppress(NotThere):
+            self._http.request("PUT", f"/v1/agent/service/maintenance/{quoted(service_id)}", params=query)
 
 
-def body(service: Service, host: str, health_ttl: int) -> t.Dict[str, t.Any]:
-    """Return what the agent is asked to register; ``host`` goes into the mark, ``health_ttl`` is in seconds."""
+def body(service: Service, owner: str, health_ttl: int) -> t.Dict[str, t.Any]:
+    """Return what the agent is asked to register; ``owner`` goes into the mark, ``health_ttl`` is in seconds."""
     check = dict(service.check) if service.check else None
     not_given_back = [check, health_ttl] if service.health else check
-    own = mark.Mark(host, service.container, mark.digest(not_given_back))
+    own = mark.Mark(owner, service.container, mark.digest(not_given_back))
     filled = {
         "ID": service.id,
         "Name": service.name,
@@ -96,23 +126,21 @@ def _health_check(service: Service, ttl: int) -> t.Dict[str, t.Any]:
     return {"CheckID": _health_check_id(service), "Name": "Docker health", "TTL": f"{ttl}s", "Status": status}
 
 
-def entry_of(found: t.Mapping[str, t.Any]) -> Entry:
+def found_of(told: t.Mapping[str, t.Any]) -> Found:
     """Read one service of the agent's answer."""
-    meta = dict(found.get("Meta") or {})
-    own = mark.read(meta)
-    service = Service(
-        id=found.get("ID") or "",
-        name=found.get("Service") or "",
-        address=found.get("Address") or "",
-        port=found.get("Port") or 0,
-        container=own.container if own else "",
-        tags=tuple(found.get("Tags") or ()),
-        meta=meta,
-    )
-    return Entry(service, _fingerprint({**found, "Name": service.name}), own.host if own else "")
+    own = mark.read(told.get("Meta"))
+    name = str(told.get("Service") or "")
+    fingerprint = _fingerprint({**told, "Name": name})
+    if own:
+        return Found(name, fingerprint, own.owner, own.container)
+    plain = replace(NOTHING, address=str(told.get("Address") or ""), port=told.get("Port") or 0)
+    return Found(name, fingerprint, id=str(told.get("ID") or ""), endpoint=plain.endpoint)
 
 
-def _fingerprint(found: t.Mapping[str, t.Any]) -> str:
+NOTHING = Service("", "", "", 0, "")
+
+
+def _fingerprint(told: t.Mapping[str, t.Any]) -> str:
     # The check is in the digest that the mark carries: the agent does not give checks back as they were written.
-    fields = [found.get("Name") or "", found.get("Tags") or [], found.get("Port") or 0, found.get("Address") or "", found.get("Meta") or {}]
+    fields = [told.get("Name") or "", told.get("Tags") or [], told.get("Port") or 0, told.get("Address") or "", told.get("Meta") or {}]
     return mark.digest(fields)

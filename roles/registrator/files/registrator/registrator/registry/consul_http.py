@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import os
 import typing as t
-from urllib.parse import quote
 
 import requests
 
 from . import Context, RegistryError, RegistryUnreachable
-from .http import Http, Security
+from .http import Http, Security, json_of
 
 DEFAULT_ADDRESS = "127.0.0.1:8500"
+
+
+class NotThere(RegistryError):
+    """What was to be changed is not there."""
 
 
 class ConsulHttp:
@@ -26,7 +29,7 @@ class ConsulHttp:
         self._token = _Token(context.environment)
 
     def request(self, method: str, path: str, right: str = "", **arguments: t.Any) -> requests.Response:
-        """Return an answer of 200, or 404 of a GET. Raises RegistryError with Consul's own words.
+        """Return an answer of 200, or 404 of a GET. Raises NotThere or RegistryError with Consul's own words.
 
         ``right`` is what the token must be allowed, for the message when it is not.
         """
@@ -36,9 +39,15 @@ class ConsulHttp:
         text = f"Unexpected response code: {answer.status_code} ({answer.text.strip()[:300]})"
         if "No cluster leader" in answer.text or answer.status_code in (502, 503, 504):
             raise RegistryUnreachable(text)
+        if answer.status_code == 404 or "Unknown service" in answer.text:
+            raise NotThere(text)
         if answer.status_code == 403 and right:
             text += f": the token needs {right}"
         raise RegistryError(text)
+
+    def leader(self) -> str:
+        """Return the address of the cluster's leader."""
+        return t.cast(str, json_of(self.request("GET", "/v1/status/leader"), str))
 
 
 class _Token:
@@ -66,11 +75,6 @@ class _Token:
             # A file that is just being replaced may be missing for a moment: the token read last still counts.
             if not self._text:
                 raise RegistryError(f"CONSUL_HTTP_TOKEN_FILE cannot be read: {error}") from None
-
-
-def quoted(text: str) -> str:
-    """Return a path segment, with the slashes of an identifier left as they are."""
-    return quote(text, safe="/:")
 
 
 def _base_url(context: Context) -> str:

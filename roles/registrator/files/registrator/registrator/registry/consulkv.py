@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Services as keys of Consul's key-value store: ``<prefix>/<name>/<id>`` holds ``<address>:<port>``.
 
-A key's flags, a number that Consul keeps with it for whoever wrote it, say which host's Registrator did.
+A key's flags, a number that Consul keeps with it for whoever wrote it, say which Registrator did.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ import base64
 import hashlib
 import typing as t
 
-from . import BadAddress, Context
-from .consul_http import ConsulHttp, quoted
+from ..mark import Owner
+from . import BadAddress, Context, shown
+from .consul_http import ConsulHttp
+from .http import json_of, quoted
 from .keyvalue import KeyValue, Store, Stored, address_and_port
 
 
@@ -23,17 +25,18 @@ def adapter(context: Context) -> KeyValue:
         socket_path, _colon, prefix = context.uri.path.partition(":")
     prefix = prefix.strip("/")
     if not prefix:
-        raise BadAddress(f"bad adapter uri: {context.options.registry}: a path is missing, under which the keys are written")
-    return KeyValue(_ConsulStore(ConsulHttp(context, socket_path), context.host), prefix, context.host, address_and_port)
+        raise BadAddress(f"bad adapter uri: {shown(context.options.registry)}: a path is missing, under which the keys are written")
+    return KeyValue(_ConsulStore(ConsulHttp(context, socket_path), context.owner), prefix, address_and_port)
 
 
 class _ConsulStore(Store):
-    def __init__(self, http: ConsulHttp, host: str) -> None:
+    def __init__(self, http: ConsulHttp, owner: Owner) -> None:
         self._http = http
-        self._flags = int.from_bytes(hashlib.sha256(f"registrator {host}".encode()).digest()[:7], "big")
+        self._flags = _flags(owner.text)
+        self._owners = {_flags(owner.old): owner.old, self._flags: owner.text, 0: ""}
 
     def ping(self) -> str:
-        return f"consulkv: current leader  {self._http.request('GET', '/v1/status/leader').json()}"
+        return f"consulkv: current leader  {self._http.leader()}"
 
     def put(self, key: str, value: str) -> None:
         path = f"/v1/kv/{quoted(key)}?flags={self._flags}"
@@ -42,10 +45,17 @@ class _ConsulStore(Store):
     def delete(self, key: str) -> None:
         self._http.request("DELETE", f"/v1/kv/{quoted(key)}", right=f"key:write on {key}")
 
-    def under(self, prefix: str) -> t.Optional[t.Mapping[str, Stored]]:
-        answer = self._http.request("GET", f"/v1/kv/{quoted(prefix)}?recurse=true", right=f"key:list on {prefix}")
-        found = answer.json() if answer.status_code == 200 else []
-        return {pair["Key"]: self._stored(pair) for pair in found} if isinstance(found, list) else None
+    def under(self, prefix: str) -> t.Mapping[str, Stored]:
+        folder = prefix.rstrip("/")
+        path = f"/v1/kv/{quoted(folder)}{prefix[len(folder) :]}?recurse=true"
+        answer = self._http.request("GET", path, right=f"key:list on {prefix}")
+        found = json_of(answer, list) if answer.status_code == 200 else []
+        return {str(pair["Key"]): self._stored(pair) for pair in found}
 
     def _stored(self, pair: t.Mapping[str, t.Any]) -> Stored:
-        return Stored(base64.b64decode(pair["Value"] or "").decode("utf-8", "replace"), pair["Flags"] == self._flags)
+        flags = pair.get("Flags") or 0
+        return Stored(base64.b64decode(pair.get("Value") or "").decode("utf-8", "replace"), self._owners.get(flags, f"number {flags}"))
+
+
+def _flags(owner: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"registrator {owner}".encode()).digest()[:7], "big")

@@ -13,4 +13,4 @@ def adapter(context: Context) -> KeyValue:
     """Return the registry that the URI names."""
     # The v2 API begins every key with a slash, and so did the original: v3 keys are the same.
     prefix = "/" + context.uri.path.strip("/")
-    return KeyValue(store(context), prefix.rstrip("/"), context.host, address_and_port, context.options.ttl)
+    return KeyValue(store(context), prefix.rstrip("/"), address_and_port, context.options.ttl)

@@ -3,7 +3,7 @@
 """Keys in etcd, through the JSON gateway of its v3 API, or through its v2 API where that is asked for or all there is.
 
 In v3 every key of a Registrator hangs on one lease, which is its mark: the upper half of the lease's identifier is made
-from the host's name, the lower half is the time to live in seconds (0 for none: the lease then outlives everybody).
+from the owner's name, the lower half is the time to live in seconds (0 for none: the lease then outlives everybody).
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ import hashlib
 import threading
 import time
 import typing as t
-from urllib.parse import quote
 
+from ..mark import Owner
 from . import Context, RegistryError, RegistryUnreachable
-from .http import Http, Security
+from .http import Http, Security, json_of, quoted
 from .keyvalue import Store, Stored
 
 DEFAULT_ADDRESS = "127.0.0.1:2379"
+RENEWALS = 4  # of a lease in its time to live
 FOR_EVER_S = 9_000_000_000  # the longest that etcd grants
 LOWER_HALF = 0xFFFFFFFF
 NOT_FOUND = 5  # gRPC's code
@@ -33,21 +34,25 @@ def store(context: Context) -> Store:
     scheme = "https" if authority or certificate else "http"
     security = Security(verify=authority or True, certificate=(certificate, key) if certificate and key else None)
     http = Http(f"{scheme}://{context.uri.netloc.rpartition('@')[2] or DEFAULT_ADDRESS}", security)
-    return _Either(http, context.host, context.options.ttl, environment.get("ETCDCTL_API", ""))
+    return _Either(http, context.owner, context.options.ttl, environment.get("ETCDCTL_API", ""))
 
 
 class _Either(Store):
     """The API that the server has, found out by the first ``ping``."""
 
-    def __init__(self, http: Http, host: str, ttl: int, wanted: str) -> None:
+    def __init__(self, http: Http, owner: Owner, ttl: int, wanted: str) -> None:
         self._http, self._wanted = http, wanted
-        self._v2, self._v3 = _V2(http, ttl), _V3(http, host, ttl)
+        self._v2, self._v3 = _V2(http, ttl), _V3(http, owner, ttl)
         self._chosen: Store = self._v2 if wanted == "2" else self._v3
+
+    @property
+    def knows_owners(self) -> bool:  # type: ignore[override]
+        return self._chosen.knows_owners
 
     def ping(self) -> str:
         answer = self._http.request("GET", "/version")
         _expect(answer, 200)
-        version = answer.json().get("etcdserver", "")
+        version = str(json_of(answer, dict).get("etcdserver", ""))
         if not self._wanted and version.startswith(("2.", "3.0.", "3.1.", "3.2.", "3.3.")):
             self._chosen = self._v2
         self._chosen.ping()
@@ -59,19 +64,23 @@ class _Either(Store):
     def delete(self, key: str) -> None:
         self._chosen.delete(key)
 
-    def under(self, prefix: str) -> t.Optional[t.Mapping[str, Stored]]:
+    def under(self, prefix: str) -> t.Mapping[str, Stored]:
         return self._chosen.under(prefix)
 
     def renew(self, key: str, value: str) -> None:
         self._chosen.renew(key, value)
 
+    def lengthen(self, seconds: int) -> None:
+        self._chosen.lengthen(seconds)
+
 
 class _V3(Store):
-    def __init__(self, http: Http, host: str, ttl: int) -> None:
+    def __init__(self, http: Http, owner: Owner, ttl: int) -> None:
         self._http, self._ttl = http, ttl
-        self._host = int.from_bytes(hashlib.sha256(f"registrator {host}".encode()).digest()[:4], "big") >> 1
-        self._lease = self._host << 32 | ttl
-        self._renewed = 0.0
+        self._upper_half = _upper_half(owner.text)
+        self._owners = {_upper_half(owner.old): owner.old, self._upper_half: owner.text, 0: ""}
+        self._lease = self._upper_half << 32 | ttl
+        self._renewed = float("-inf")
         self._lock = threading.Lock()
 
     def ping(self) -> str:
@@ -95,8 +104,8 @@ class _V3(Store):
 
     def renew(self, key: str, value: str) -> None:
         with self._lock:
-            # One lease holds all keys, so the first of a round of renewals is enough.
-            if time.monotonic() - self._renewed < 1:
+            # One lease holds all keys: most of what a round of renewals asks for is done already.
+            if time.monotonic() - self._renewed < self._ttl / RENEWALS:
                 return
             answer = (self._post("/v3/lease/keepalive", ID=str(self._lease)) or {}).get("result") or {}
             self._renewed = time.monotonic()
@@ -109,7 +118,8 @@ class _V3(Store):
 
     def _stored(self, found: t.Mapping[str, str]) -> Stored:
         lease = int(found.get("lease") or 0)
-        return Stored(_decoded(found.get("value", "")), lease >> 32 == self._host, lease & LOWER_HALF)
+        owner = self._owners.get(lease >> 32, f"of lease {lease}")
+        return Stored(_decoded(found.get("value", "")), owner, lease & LOWER_HALF)
 
     def _post(self, path: str, **body: t.Any) -> t.Optional[t.Dict[str, t.Any]]:
         """Return the answer; None when what was asked for, such as a lease, is not there."""
@@ -117,11 +127,13 @@ class _V3(Store):
         if answer.status_code == 404 and _code(answer) == NOT_FOUND:
             return None
         _expect(answer, 200)
-        return t.cast("t.Dict[str, t.Any]", answer.json())
+        return t.cast("t.Dict[str, t.Any]", json_of(answer, dict))
 
 
 class _V2(Store):
     """Nothing in v2 says who wrote a key, so an earlier run's are not known."""
+
+    knows_owners = False
 
     def __init__(self, http: Http, ttl: int) -> None:
         self._http, self._ttl = http, ttl
@@ -141,21 +153,23 @@ class _V2(Store):
         answer = self._http.request("GET", self._path(prefix.rstrip("/")), params={"recursive": "true"})
         _expect(answer, 200, 404)
         found: t.Dict[str, Stored] = {}
-        folders = [answer.json().get("node") or {}]
-        while folders:
-            for node in folders.pop().get("nodes", []):
-                if node.get("dir"):
-                    folders.append(node)
-                else:
-                    found[node["key"]] = Stored(node.get("value", ""), False, self._ttl)
+        nodes = [json_of(answer, dict).get("node") or {}]
+        while nodes:
+            node = nodes.pop()
+            nodes += node.get("nodes", [])
+            if not node.get("dir") and "key" in node:
+                found[node["key"]] = Stored(node.get("value", ""), ttl=self._ttl)
         return found
 
     def renew(self, key: str, value: str) -> None:
         self.put(key, value)
 
+    def lengthen(self, seconds: int) -> None:
+        self._ttl = seconds
+
     @staticmethod
     def _path(key: str) -> str:
-        return f"/v2/keys/{quote(key.lstrip('/'), safe='/:')}"
+        return f"/v2/keys/{quoted(key.lstrip('/'))}"
 
 
 def _expect(answer: t.Any, *codes: int) -> None:
@@ -169,6 +183,10 @@ def _code(answer: t.Any) -> int:
         return int(answer.json().get("code", 0))
     except ValueError:
         return 0
+
+
+def _upper_half(owner: str) -> int:
+    return int.from_bytes(hashlib.sha256(f"registrator {owner}".encode()).digest()[:4], "big") >> 1
 
 
 def _encoded(text: str) -> str:

@@ -8,11 +8,13 @@ import socket
 import struct
 import threading
 import typing as t
+from urllib.parse import quote
 
 import requests
 from requests.adapters import HTTPAdapter
 
-from . import RegistryUnreachable
+from ..names import is_path
+from . import RegistryError, RegistryUnreachable
 
 CONNECT_TIMEOUT_S = 3.0
 # Leader-bound calls of a Consul agent without a leader fail after 7 seconds: wait longer than that.
@@ -45,9 +47,13 @@ class Http:
         self._local = threading.local()
 
     def request(self, method: str, path: str, **arguments: t.Any) -> requests.Response:
-        """Return the answer, whatever its code. Raises RegistryUnreachable when there is none."""
+        """Return the answer, whatever its code. Raises RegistryUnreachable when there is none.
+
+        ``path`` is made of what is ``quoted``. No server is followed elsewhere: who redirects a request refuses it.
+        """
+        timeout = (CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S)
         try:
-            return self._session().request(method, self.base + path, timeout=(CONNECT_TIMEOUT_S, ANSWER_TIMEOUT_S), **arguments)
+            return self._session().request(method, self.base + path, timeout=timeout, allow_redirects=False, **arguments)
         except OSError as error:
             raise RegistryUnreachable(f"{self._name}: {_reason(error)}") from None
 
@@ -61,6 +67,27 @@ class Http:
             session.mount("https://", _Adapter(self._security.server_name))
             self._local.session = session
         return t.cast(requests.Session, session)
+
+
+def quoted(text: str) -> str:
+    """Return a part of a path, with its slashes, which leads nowhere but below what stands before it.
+
+    Raises RegistryError for what any server or library on the way could understand in another way.
+    """
+    if not is_path(text):
+        raise RegistryError(f"{text!r} cannot be a part of a path")
+    return "/".join(quote(segment, safe=":") for segment in text.split("/"))
+
+
+def json_of(answer: requests.Response, kind: t.Type[t.Any]) -> t.Any:
+    """Return the JSON of an answer, which must be of a kind, such as ``dict``. Raises RegistryError for anything else."""
+    try:
+        found = answer.json()
+    except ValueError:
+        found = None
+    if not isinstance(found, kind):
+        raise RegistryError(f"{answer.request.method} {answer.request.path_url} is answered by what is no registry's answer: {answer.text.strip()[:200]!r}")
+    return found
 
 
 class _Adapter(HTTPAdapter):

@@ -7,20 +7,22 @@ from __future__ import annotations
 import abc
 import typing as t
 
-from ..service import Entry, Service
+from ..service import Found, Service
 from . import Registry
 
 
 class Stored(t.NamedTuple):
-    """What a store holds at a key: the value, whether a Registrator of this host wrote it, and its time to live."""
+    """What a store holds at a key: the value, the owner as far as it can be told, and its time to live."""
 
     value: str
-    is_ours: bool
+    owner: str = ""
     ttl: int = 0
 
 
 class Store(abc.ABC):
     """A store of keys. Any thread may call any method; all raise RegistryError."""
+
+    knows_owners = True
 
     @abc.abstractmethod
     def ping(self) -> str:
@@ -34,57 +36,64 @@ class Store(abc.ABC):
         """Remove a key. That it is not there is no error."""
 
     @abc.abstractmethod
-    def under(self, prefix: str) -> t.Optional[t.Mapping[str, Stored]]:
-        """Return everything whose key begins with the prefix; None when the store does not tell."""
+    def under(self, prefix: str) -> t.Mapping[str, Stored]:
+        """Return everything whose key begins with the prefix."""
 
     def renew(self, key: str, value: str) -> None:  # noqa: B027 - optional
         """Keep a key from expiring."""
 
+    def lengthen(self, seconds: int) -> None:  # noqa: B027 - optional
+        """Let keys live this long without being renewed, from their next write on."""
+
 
 class KeyValue(Registry):
-    """See ``Registry`` for what the methods promise."""
+    """See ``Registry`` for what the methods promise. A location is a key."""
 
-    def __init__(self, store: Store, prefix: str, host: str, value_of: t.Callable[[Service], str], ttl: int = 0) -> None:
-        self._store, self._prefix, self._host, self._value_of, self._ttl = store, prefix, host, value_of, ttl
-        self._ids: t.Dict[str, str] = {}
+    def __init__(self, store: Store, prefix: str, value_of: t.Callable[[Service], str], ttl: int = 0) -> None:
+        self._store, self._prefix, self._value_of, self._ttl = store, prefix, value_of, ttl
+
+    @property
+    def knows_owners(self) -> bool:  # type: ignore[override]
+        return self._store.knows_owners
 
     def ping(self) -> str:
         return self._store.ping()
 
-    def register(self, service: Service) -> None:
-        key = self._key(service)
-        # A name may hold slashes, so a key alone does not always tell which id it ends with.
-        self._ids[key] = service.id
-        self._store.put(key, self._value_of(service))
+    def location(self, service: Service) -> str:
+        return f"{self._prefix}/{service.name}/{service.id}"
 
-    def deregister(self, service: Service) -> None:
-        self._store.delete(self._key(service))
-        self._ids.pop(self._key(service), None)
+    def register(self, service: Service) -> str:
+        self._store.put(self.location(service), self._value_of(service))
+        return ""
+
+    def deregister(self, location: str, name: str) -> None:
+        self._store.delete(location)
 
     def refresh(self, service: Service) -> None:
-        self._store.renew(self._key(service), self._value_of(service))
+        self._store.renew(self.location(service), self._value_of(service))
 
-    def registered(self) -> t.Optional[t.Mapping[str, Entry]]:
-        found = self._store.under(f"{self._prefix}/")
-        if found is None:
-            return None
-        entries = {}
-        for key, stored in found.items():
-            rest = key[len(self._prefix) + 1 :]
-            service_id = self._ids.get(key) or rest.partition("/")[2]
-            name = rest[: -len(service_id) - 1] if service_id else rest
-            service = Service(service_id, name, "", 0, "")
-            entries[service_id] = Entry(service, f"{key}={stored.value} {stored.ttl}", self._host if stored.is_ours else "")
-        return entries
+    def lengthen(self, seconds: int) -> None:
+        if self._ttl:
+            self._ttl = seconds
+            self._store.lengthen(seconds)
+
+    def registered(self) -> t.Mapping[str, Found]:
+        return {key: self._found(key, stored) for key, stored in self._store.under(f"{self._prefix}/").items()}
+
+    def find(self, location: str) -> t.Optional[Found]:
+        stored = self._store.under(location).get(location)
+        return None if stored is None else self._found(location, stored)
 
     def fingerprint(self, service: Service) -> str:
-        return f"{self._key(service)}={self._value_of(service)} {self._ttl}"
+        return f"{self._value_of(service)} {self._ttl}"
 
-    def _key(self, service: Service) -> str:
-        return f"{self._prefix}/{service.name}/{service.id}"
+    def _found(self, key: str, stored: Stored) -> Found:
+        # Nothing tells where a name with slashes ends, but an id that a Registrator gave by itself has none.
+        name, _slash, service_id = key[len(self._prefix) + 1 :].rpartition("/")
+        unmarked = {} if stored.owner else {"id": service_id, "endpoint": stored.value}
+        return Found(name, f"{stored.value} {stored.ttl}", stored.owner, **unmarked)
 
 
 def address_and_port(service: Service) -> str:
-    """Return ``address:port``, an IPv6 address in brackets."""
-    address = f"[{service.address}]" if ":" in service.address else service.address
-    return f"{address}:{service.port}"
+    """Return the value that most stores hold."""
+    return service.endpoint

@@ -18,22 +18,23 @@ from kazoo.client import KazooClient
 from kazoo.exceptions import KazooException, NoNodeError, NotEmptyError
 from kazoo.handlers.threading import KazooTimeoutError
 
-from ..service import Entry, Service
-from . import BadAddress, Context, Registry, RegistryUnreachable
-from .keyvalue import address_and_port
+from ..service import Found, Service
+from . import BadAddress, Context, Registry, RegistryUnreachable, shown
 
 SESSION_S = 10.0
 DEFAULT_ADDRESS = "127.0.0.1:2181"
 
 
 class ZooKeeper(Registry):
-    """See ``Registry`` for what the methods promise."""
+    """See ``Registry`` for what the methods promise. A location is a node's path below the base."""
+
+    ids_are_locations = False
 
     def __init__(self, context: Context) -> None:
         self._base = "/" + context.uri.path.strip("/")
         if self._base == "/":
-            raise BadAddress(f"bad adapter uri: {context.options.registry}: a path is missing, under which the nodes are made")
-        self._host = context.host
+            raise BadAddress(f"bad adapter uri: {shown(context.options.registry)}: a path is missing, under which the nodes are made")
+        self._owner = context.owner.text
         self._address = context.uri.netloc.rpartition("@")[2] or DEFAULT_ADDRESS
         silent = logging.Logger("kazoo", logging.CRITICAL)
         self._client = KazooClient(hosts=self._address, timeout=SESSION_S, logger=silent)
@@ -44,41 +45,51 @@ class ZooKeeper(Registry):
             self._connected().ensure_path(self._base)
         return ""
 
-    def register(self, service: Service) -> None:
+    def location(self, service: Service) -> str:
+        return f"{service.name.replace('/', '_')}/{service.endpoint}"
+
+    def register(self, service: Service) -> str:
         with _errors_translated(self._address):
-            client, path = self._connected(), self._path(service)
+            client, path = self._connected(), f"{self._base}/{self.location(service)}"
             with contextlib.suppress(NoNodeError):
                 client.delete(path)
-            client.create(path, _value(service), ephemeral=True, makepath=True)
+            client.create(path, self._value(service), ephemeral=True, makepath=True)
+        return ""
 
-    def deregister(self, service: Service) -> None:
+    def deregister(self, location: str, name: str) -> None:
         with _errors_translated(self._address):
-            client, path = self._connected(), self._path(service)
+            client, path = self._connected(), f"{self._base}/{location}"
             with contextlib.suppress(NoNodeError, NotEmptyError):
                 client.delete(path)
                 client.delete(path.rpartition("/")[0])
 
-    def registered(self) -> t.Mapping[str, Entry]:
+    def registered(self) -> t.Mapping[str, Found]:
         with _errors_translated(self._address):
-            return dict(self._entries(self._connected()))
+            client = self._connected()
+            locations = [f"{name}/{node}" for name in _children(client, self._base) for node in _children(client, f"{self._base}/{name}")]
+            found = {location: self._found(client, location) for location in locations}
+        return {location: one for location, one in found.items() if one}
+
+    def find(self, location: str) -> t.Optional[Found]:
+        with _errors_translated(self._address):
+            return self._found(self._connected(), location)
 
     def fingerprint(self, service: Service) -> str:
-        return f"{self._path(service)}={_value(service).decode()}"
+        return self._value(service).decode()
 
-    def _entries(self, client: KazooClient) -> t.Iterator[t.Tuple[str, Entry]]:
+    def _found(self, client: KazooClient, location: str) -> t.Optional[Found]:
+        try:
+            value, status = client.get(f"{self._base}/{location}")
+        except NoNodeError:
+            return None
+        try:
+            told = json.loads(value)
+            name, owner, container = str(told["Name"]), str(told.get("Registrator") or ""), str(told.get("Container") or "")
+        except (ValueError, LookupError, TypeError, AttributeError):
+            return Found(location, "")
         session = client.client_id[0] if client.client_id else 0
-        for name in client.get_children(self._base):
-            for node in client.get_children(f"{self._base}/{name}"):
-                path = f"{self._base}/{name}/{node}"
-                try:
-                    value, status = client.get(path)
-                    told = json.loads(value)
-                    service = Service(told["ID"], told["Name"], told["IP"], told["PublicPort"], told["Container"])
-                except (NoNodeError, ValueError, LookupError, TypeError):
-                    continue  # gone meanwhile, or not written by us
-                # A node of another session is not ours, even if an earlier run of ours made it: it will disappear.
-                is_ours = status.ephemeralOwner == session
-                yield service.id, Entry(service, f"{path}={value.decode('utf-8', 'replace')}" if is_ours else "", self._host if is_ours else "")
+        # A node of another session will disappear, even if an earlier run of ours made it: it is to be written anew.
+        return Found(name, value.decode("utf-8", "replace") if status.ephemeralOwner == session else "", owner, container if owner else "")
 
     def _connected(self) -> KazooClient:
         with self._lock:
@@ -86,23 +97,27 @@ class ZooKeeper(Registry):
                 self._client.start(timeout=SESSION_S)
             return self._client
 
-    def _path(self, service: Service) -> str:
-        return f"{self._base}/{service.name.replace('/', '_')}/{address_and_port(service)}"
+    def _value(self, service: Service) -> bytes:
+        told = {
+            "Name": service.name,
+            "IP": service.address,
+            "PublicPort": service.port,
+            "PrivatePort": service.private_port,
+            "ContainerID": service.container_hostname,
+            "Tags": list(service.tags),
+            "Attrs": dict(service.meta),
+            "ID": service.id,
+            "Container": service.container,
+            "Registrator": self._owner,
+        }
+        return json.dumps(told, sort_keys=True).encode()
 
 
-def _value(service: Service) -> bytes:
-    told = {
-        "Name": service.name,
-        "IP": service.address,
-        "PublicPort": service.port,
-        "PrivatePort": service.private_port,
-        "ContainerID": service.container_hostname,
-        "Tags": list(service.tags),
-        "Attrs": dict(service.meta),
-        "ID": service.id,
-        "Container": service.container,
-    }
-    return json.dumps(told, sort_keys=True).encode()
+def _children(client: KazooClient, path: str) -> t.List[str]:
+    try:
+        return t.cast("t.List[str]", client.get_children(path))
+    except NoNodeError:
+        return []  # it went meanwhile
 
 
 class _errors_translated:

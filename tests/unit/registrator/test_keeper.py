@@ -1,0 +1,122 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs out is renewed in time, on a clock that only moves when somebody waits."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+from fakes import Lines
+from registrator.keeper import Keeper
+from registrator.registry import RegistryError, RegistryUnreachable
+
+
+class World:
+    """A registry in which every renewal takes ``cost`` seconds, and whatever is not renewed for ``ttl`` has run out."""
+
+    def __init__(self, count: int, ttl: float, period: float, cost: float = 0.001) -> None:
+        self.time, self.ttl, self.cost, self.away = 0.0, ttl, cost, False
+        self.lengthened: t.List[int] = []
+        self.renewed = {f"s{number}": 0.0 for number in range(count)}
+        self.longest: t.Dict[str, float] = {}
+        self.refused: t.Set[str] = set()
+        self.log = Lines()
+        clock: t.Any = self
+        self.keeper = Keeper("services", ttl, period, lambda: self.renewed, self.renew, self.lengthen, self.log, clock)  # type: ignore[arg-type]
+
+    def now(self) -> float:
+        return self.time
+
+    def wait(self, seconds: float) -> None:
+        # A pause can be shorter than what the sum of two floating-point numbers shows.
+        self.time += seconds + 1e-6
+
+    def wake(self) -> None:
+        """Nobody waits for long."""
+
+    def renew(self, location: str) -> None:
+        self.time += self.cost
+        if self.away:
+            raise RegistryUnreachable("away")
+        if location in self.refused:
+            raise RegistryError("403")
+        self.longest[location] = max(self.longest.get(location, 0.0), self.time - self.renewed[location])
+        self.renewed[location] = self.time
+
+    def lengthen(self, seconds: int) -> None:
+        self.lengthened.append(seconds)
+
+    def go_on(self, seconds: float) -> None:
+        end = self.time + seconds
+        while self.time < end:
+            pause = min(self.keeper.step(), end - self.time)
+            if pause > 0:
+                self.wait(pause)
+
+
+@pytest.mark.parametrize("count, ttl, period", [(2000, 30, 10), (5000, 60, 20), (200, 5, 5 / 3), (100, 30, 10)])
+def test_thousands_are_renewed_in_time(count: int, ttl: float, period: float) -> None:
+    world = World(count, ttl, period)
+    world.go_on(10 * ttl)
+    assert len(world.longest) == count
+    assert max(world.longest.values()) < ttl * 2 / 3
+    assert (world.lengthened, world.log) == ([], [])
+
+
+def test_renewals_are_spread_over_the_period() -> None:
+    world = World(1000, 30, 10)
+    world.go_on(60)
+    hurried = sorted(world.renewed.values())
+    assert hurried[-1] - hurried[0] > 8, "renewed in a burst"
+
+
+def test_where_renewing_takes_too_long_all_get_more_time_and_that_is_said_once() -> None:
+    world = World(1000, 30, 10, cost=0.05)
+    world.go_on(600)
+    (ttl,) = world.lengthened
+    assert ttl >= 150
+    assert len(world.log) == 1 and world.log[0].startswith("WARNING: renewing 1000 services takes some 50 s")
+    world.longest.clear()
+    world.go_on(ttl * 3)
+    assert max(world.longest.values()) < ttl * 2 / 3
+
+
+def test_a_registry_that_was_away_is_no_reason_for_more_time_and_all_is_renewed_when_it_is_back() -> None:
+    world = World(500, 30, 10)
+    world.go_on(30)
+    world.away = True
+    world.go_on(120)
+    world.away = False
+    back = world.time
+    world.keeper.hurry()
+    world.go_on(3)
+    assert min(world.renewed.values()) > back
+    assert (world.lengthened, world.log) == ([], [])
+
+
+def test_one_pause_is_no_reason_for_more_time() -> None:
+    world = World(100, 30, 10)
+    world.go_on(30)
+    world.time += 25
+    world.go_on(60)
+    assert world.lengthened == []
+
+
+def test_what_is_refused_does_not_keep_the_others_and_is_said_once() -> None:
+    world = World(10, 30, 10)
+    world.refused.add("s3")
+    world.go_on(100)
+    assert world.log == ["403"]
+    assert min(moment for location, moment in world.renewed.items() if location != "s3") > 80
+
+
+def test_what_comes_later_is_kept_and_what_went_is_not_asked_for() -> None:
+    world = World(2, 30, 10)
+    world.go_on(20)
+    del world.renewed["s0"]
+    world.renewed["late"] = world.time
+    world.longest.clear()
+    world.go_on(100)
+    assert set(world.longest) == {"s1", "late"}
+    assert world.longest["late"] < 20
