@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import pathlib
 import socket
 import socketserver
@@ -168,23 +169,20 @@ def test_each_thread_keeps_one_connection_however_many_containers_it_looks_at(tm
     class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         daemon_threads = True
 
+    lookers = 3
     path = str(tmp_path / "docker.sock")
     with Server(path, Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         engine = Engine({"DOCKER_HOST": f"unix://{path}"})
 
-        def look() -> None:
-            for number in range(60):
-                assert engine.inspect(f"container{number}") is not None
+        def look(looker: int) -> bool:
+            return all(engine.inspect(f"container{looker}-{number}") is not None for number in range(60))
 
-        threads = [threading.Thread(target=look) for _ in range(3)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with concurrent.futures.ThreadPoolExecutor(lookers) as pool:
+            assert all(pool.map(look, range(lookers)))
         server.shutdown()
     # One more each, for the time in which the SDK asks for the version.
-    assert 1 <= most[0] <= 2 * len(threads)
+    assert 1 <= most[0] <= 2 * lookers
 
 
 def test_the_socket_is_where_the_original_has_it() -> None:
