@@ -113,8 +113,8 @@ def test_a_play_whose_hosts_do_not_wait_for_each_other_stops_no_server(machine: 
 
 def test_a_running_cluster_is_not_opened(machine: Machine, play: Play) -> None:
     before = started(machine)
-    outputs = [play("site.yml", "--tags", "consul_servers", "-e", f"consul_agent_security={level}", code=2) for level in ("none", "gossip")]
-    assert "It has a gossip key, and goes on to encrypt" in re.sub(r"\s+", " ", outputs[0])
+    output = play("site.yml", "--tags", "consul_servers", "-e", "consul_agent_security=none", code=2)
+    assert "It has a gossip key, and goes on to encrypt" in re.sub(r"\s+", " ", output)
     assert started(machine) == before
 
 

@@ -15,6 +15,7 @@ import typing as t
 from conftest import SECRETS, SERVERS, Cluster, Node, environment, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 Play = t.Callable[..., str]
 
@@ -37,6 +38,12 @@ def end_soon(node: Node) -> None:
 
 def test_the_authority_that_somebody_has_already_signs() -> None:
     assert {served(node).issuer.rfc4514_string() for node in SERVERS} == {"CN=The authority of the company"}
+
+
+def test_a_key_that_somebody_has_already_is_used_and_is_of_his_kind() -> None:
+    (rsa,) = (served(node).public_key() for node in SERVERS if isinstance(served(node).public_key(), RSAPublicKey))
+    own: t.Any = serialization.load_pem_private_key((SECRETS / "servers" / "server1.key").read_bytes(), None)
+    assert rsa == own.public_key()
 
 
 def encrypted(path: pathlib.Path, folder: pathlib.Path) -> list[str]:
