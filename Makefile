@@ -27,6 +27,10 @@ site: environment ## Run four nodes and Registrator on this machine
 health: environment ## Ask the cluster how it is
 	$(PLAY) playbooks/health.yml $(ARGS)
 
+.PHONY: demo
+demo: environment ## Show on the four nodes of `make site` how services are found and called, also while Consul is away
+	$(PLAY) playbooks/demo.yml $(ARGS)
+
 .PHONY: clean
 clean: environment ## Remove what `make site` made; the data too with DATA=yes
 	$(PLAY) playbooks/clean.yml -e clean_data=$(DATA) $(ARGS)

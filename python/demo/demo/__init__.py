@@ -1,0 +1,3 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: MIT
+"""Two services, and an application that finds and calls them."""
