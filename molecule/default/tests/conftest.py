@@ -10,6 +10,7 @@ import os
 import pathlib
 import shlex
 import signal
+import socket
 import subprocess
 import time
 import typing as t
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 
 import pytest
 import testinfra
+from selenium import webdriver
 from testinfra.host import Host
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
@@ -135,3 +137,36 @@ def interrupted() -> t.Callable[..., None]:
         process.wait()
 
     return run
+
+
+@pytest.fixture(scope="session")
+def tunnel() -> t.Iterator[t.Callable[[int], int]]:
+    """Reach a port of the machine's loopback, where its pages are published, through SSH; the port of this machine."""
+    tunnels: list[subprocess.Popen[bytes]] = []
+
+    def reach(port: int) -> int:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            here = int(probe.getsockname()[1])
+        tunnels.append(subprocess.Popen(["ssh", *SSH, "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"127.0.0.1:{here}:127.0.0.1:{port}", f"root@{ADDRESS}"]))
+        deadline = time.monotonic() + 10
+        while socket.socket().connect_ex(("127.0.0.1", here)) != 0:
+            assert time.monotonic() < deadline, "the tunnel does not open"
+            time.sleep(0.1)
+        return here
+
+    yield reach
+    for one in tunnels:
+        one.terminate()
+        one.wait()
+
+
+@pytest.fixture(scope="session")
+def browser() -> t.Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    for option in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--window-size=1600,1200"):
+        options.add_argument(option)
+    options.binary_location = "/usr/bin/chromium"
+    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
+    yield driver
+    driver.quit()

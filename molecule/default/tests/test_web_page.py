@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
-import time
 import typing as t
 
 import pytest
-from conftest import ADDRESS, NODES, SSH, secret
+from conftest import NODES, secret
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -21,33 +18,14 @@ SECONDS = 30
 
 
 @pytest.fixture(scope="module")
-def page() -> t.Iterator[str]:
-    """The web page's address on this machine, through SSH: on its host it is published on loopback only."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    tunnel = subprocess.Popen(["ssh", *SSH, "-o", "ExitOnForwardFailure=yes", "-N", "-L", f"127.0.0.1:{port}:127.0.0.1:8500", f"root@{ADDRESS}"])
-    try:
-        deadline = time.monotonic() + 10
-        while socket.socket().connect_ex(("127.0.0.1", port)) != 0:
-            assert time.monotonic() < deadline, "the tunnel does not open"
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        tunnel.terminate()
-        tunnel.wait()
+def page(tunnel: t.Callable[[int], int]) -> str:
+    return f"http://127.0.0.1:{tunnel(8500)}"
 
 
 @pytest.fixture(scope="module")
-def browser(page: str) -> t.Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    for option in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--window-size=1600,1200"):
-        options.add_argument(option)
-    options.binary_location = "/usr/bin/chromium"
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService("/usr/bin/chromedriver"))
-    log_in(driver, page)
-    yield driver
-    driver.quit()
+def consul_page(page: str, browser: webdriver.Chrome) -> webdriver.Chrome:
+    log_in(browser, page)
+    return browser
 
 
 def log_in(browser: webdriver.Chrome, page: str) -> None:
@@ -68,9 +46,9 @@ def shows(browser: webdriver.Chrome, address: str, words: list[str]) -> None:
     WebDriverWait(browser, SECONDS).until(all_there, f"{words} on {address}")
 
 
-def test_the_list_of_services(page: str, browser: webdriver.Chrome) -> None:
-    shows(browser, f"{page}/ui/dc1/services", ["consul", "consul-8300", "consul-8500", "consul-8600"])
+def test_the_list_of_services(page: str, consul_page: webdriver.Chrome) -> None:
+    shows(consul_page, f"{page}/ui/dc1/services", ["consul", "consul-8300", "consul-8500", "consul-8600"])
 
 
-def test_the_list_of_nodes(page: str, browser: webdriver.Chrome) -> None:
-    shows(browser, f"{page}/ui/dc1/nodes", [word for node in NODES for word in (node.name, node.address)])
+def test_the_list_of_nodes(page: str, consul_page: webdriver.Chrome) -> None:
+    shows(consul_page, f"{page}/ui/dc1/nodes", [word for node in NODES for word in (node.name, node.address)])

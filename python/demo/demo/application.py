@@ -104,7 +104,8 @@ class Application:
     """The callers, and what they were told."""
 
     def __init__(self, client: Client) -> None:
-        self.callers = [Caller(client.watch(service, tags)) for service, tags in WATCHED]
+        # An agent that was started again calls every check critical until it has run once. The last list is better than none.
+        self.callers = [Caller(client.watch(service, tags, empty="keep")) for service, tags in WATCHED]
         self.changes: t.Deque[t.Dict[str, t.Any]] = collections.deque(maxlen=LAST_CHANGES)
         for caller in self.callers:
             caller.watch.wait(timeout=60)
