@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAY := $(BIN)/ansible-playbook -i $(INVENTORY)
 DATA ?= no
-# Any other image of Consul to test with, like hashicorp/consul:1.22.6.
+# Any other image of Consul to test with, like one of the matrix in .github/workflows/ci.yml.
 CONSUL_IMAGE ?=
 export CONSUL_IMAGE
 export PATH := $(CURDIR)/$(BIN):$(PATH)

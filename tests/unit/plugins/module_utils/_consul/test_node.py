@@ -178,8 +178,8 @@ def test_a_release_that_nobody_should_go_to_is_refused_on_clients_and_new_nodes_
 @pytest.mark.parametrize(
     ("options", "version", "written"),
     [
-        ({"server": True}, (1, 14, 11), None),
-        ({"server": True}, (1, 15, 10), "8760h"),
+        ({"server": True}, (1, 15, 2), None),
+        ({"server": True}, (1, 15, 3), "8760h"),
         ({"server": True, "server_rejoin_age_max": "24h"}, (2, 0, 4), "24h"),
         ({"server": True, "server_rejoin_age_max": "24h"}, (1, 8, 7), None),
         ({}, (2, 0, 4), None),
