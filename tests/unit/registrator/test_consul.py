@@ -76,6 +76,18 @@ def test_what_is_not_there_is_removed(agent: Agent, answer: t.Tuple[int, bytes])
     agent.registry().maintain(SERVICE, "x")
 
 
+def test_a_release_that_takes_no_colons_in_keys_is_named(agent: Agent) -> None:
+    registry = agent.registry("consulkv", "/pre")
+    # As issue 22835 of Consul's repository quotes it.
+    agent.answer = (500, b'invalid key name, keys should respect the "^[a-zA-Z0-9,_./\\-?&=]+$" format')
+    for call in (lambda: registry.register(SERVICE), lambda: registry.deregister(registry.location(SERVICE), "web")):
+        with pytest.raises(RegistryError, match=r"invalid key name.* Consul 1\.21\.5 takes no ':' in keys"):
+            call()
+    with pytest.raises(RegistryError, match="invalid key name") as error:
+        registry.register(replace(SERVICE, id="web1"))
+    assert "1.21.5" not in str(error.value)
+
+
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b"null", b'"x"', b"\xff"])
 def test_what_is_no_answer_of_an_agent_is_a_refusal(agent: Agent, answer: bytes) -> None:
     agent.answer = (200, answer)
