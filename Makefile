@@ -52,6 +52,10 @@ test-discovery: test-environment ## The library consul_discovery on a real Consu
 test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
 	tests/changes/run
 
+.PHONY: test-ansible
+test-ansible: ## Each supported ansible-core that this machine has a Python for: CORES="2.20", CORES=--no-engine
+	tests/ansible/run $(CORES)
+
 .PHONY: test-secure
 test-secure: test-environment ## An open cluster that is made secure while it runs
 	molecule test --scenario-name secure

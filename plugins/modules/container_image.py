@@ -97,7 +97,7 @@ options:
     type: float
     default: 600
 requirements:
-  - docker (the Docker SDK for Python) >= 5.0.3
+  - docker (the Docker SDK for Python) >= 7.1.0
 attributes:
   check_mode:
     description: Can run in check mode and return the changes that it would make.
