@@ -37,8 +37,8 @@ docs: test-environment ## Write what follows from the argument specifications
 	$(BIN)/python docs/render.py
 
 .PHONY: test
-test: test-environment ## Everything that proves it
-	tests/run
+test: test-environment ## Everything that proves it, or some of it: STEPS="unit lint types sanity four-node many-hosts"
+	tests/run $(STEPS)
 
 .PHONY: test-registrator
 test-registrator: test-environment ## Registrator on a real engine with a real Consul: bursts, restarts, registries
@@ -79,6 +79,13 @@ benchmark-registrator: test-environment ## What Registrator costs, alone and wit
 .PHONY: build
 build: test-environment ## A tarball of the collection in dist/
 	$(BIN)/ansible-galaxy collection build --output-path dist --force
+
+.PHONY: publish
+publish: build ## Publish that tarball where ansible-galaxy is set up to: ARGS="--server NAME"
+	@! grep -q '^repository: .*example\.invalid' galaxy.yml || \
+	  { echo 'Nothing is published: galaxy.yml does not say where the repository is. Set repository there, and run make docs.' >&2; exit 1; }
+	$(BIN)/ansible-galaxy collection publish $(ARGS) "$$($(BIN)/python -c \
+	  'import yaml; print("dist/{namespace}-{name}-{version}.tar.gz".format(**yaml.safe_load(open("galaxy.yml"))))')"
 
 .PHONY: environment
 environment: $(VENV)/.installed

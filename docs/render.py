@@ -9,6 +9,7 @@
   `defaults/main.yml` and the call in `tasks/`, between the lines `# BEGIN rendered` and `# END rendered`;
 - each role's README gets its table of variables, between `<!-- BEGIN ARGUMENTS -->` and `<!-- END ARGUMENTS -->`;
 - READMEs get the plays that Molecule runs, between `<!-- BEGIN EXAMPLE name -->` and `<!-- END EXAMPLE -->`;
+- `galaxy.yml` gets its other addresses from that of the repository;
 - wherever a release of Consul's image is named, it is the one of `NEWEST_KNOWN` in `_consul/versions.py`, but for places that name
   releases on purpose: the changelog, unit tests, and the public workflow with its matrix.
 
@@ -165,6 +166,14 @@ def example(text: str) -> str:
     return between(text, EXAMPLE_MARKS, lambda _by: f"\n```yaml\n{play}```\n\n")
 
 
+def addresses(text: str) -> str:
+    """`galaxy.yml` with every address made of the repository's."""
+    repository = yaml.safe_load(text)["repository"]
+    for key, below in (("documentation", "/docs"), ("homepage", ""), ("issues", "/issues")):
+        text = re.sub(rf"^{key}: .*$", f"{key}: {repository}{below}", text, flags=re.M)
+    return text
+
+
 def _lines(text: str | list[str]) -> list[str]:
     return [line.strip() for line in ([text] if isinstance(text, str) else text)]
 
@@ -218,6 +227,7 @@ def rendered() -> t.Iterator[tuple[pathlib.Path, str]]:
         specs = yaml.safe_load(specs_by_role.get(path) or path.read_text(encoding="utf-8"))
         yield readme, between(example(readme.read_text(encoding="utf-8")), HTML_MARKS, lambda _by, specs=specs: table(specs))  # type: ignore[misc]
     yield ROOT / "README.md", example((ROOT / "README.md").read_text(encoding="utf-8"))
+    yield ROOT / "galaxy.yml", addresses((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 
 
 def main() -> int:
