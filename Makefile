@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLAY := $(BIN)/ansible-playbook -i $(INVENTORY)
 DATA ?= no
-# Any other image of Consul to test with, like hashicorp/consul:1.22.6.
+# Any other image of Consul to test with, like one of the matrix in .github/workflows/ci.yml.
 CONSUL_IMAGE ?=
 export CONSUL_IMAGE
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -41,8 +41,8 @@ docs: test-environment ## Write what follows from the argument specifications
 	$(BIN)/python docs/render.py
 
 .PHONY: test
-test: test-environment ## Everything that proves it
-	tests/run
+test: test-environment ## Everything that proves it, or some of it: STEPS="unit lint types sanity four-node many-hosts"
+	tests/run $(STEPS)
 
 .PHONY: test-registrator
 test-registrator: test-environment ## Registrator on a real engine with a real Consul: bursts, restarts, registries
@@ -55,6 +55,10 @@ test-discovery: test-environment ## The library consul_discovery on a real Consu
 .PHONY: test-changes
 test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
 	tests/changes/run
+
+.PHONY: test-ansible
+test-ansible: ## Each supported ansible-core that this machine has a Python for: CORES="2.20", CORES=--no-engine
+	tests/ansible/run $(CORES)
 
 .PHONY: test-secure
 test-secure: test-environment ## An open cluster that is made secure while it runs
@@ -79,6 +83,13 @@ benchmark-registrator: test-environment ## What Registrator costs, alone and wit
 .PHONY: build
 build: test-environment ## A tarball of the collection in dist/
 	$(BIN)/ansible-galaxy collection build --output-path dist --force
+
+.PHONY: publish
+publish: build ## Publish that tarball where ansible-galaxy is set up to: ARGS="--server NAME"
+	@! grep -q '^repository: .*example\.invalid' galaxy.yml || \
+	  { echo 'Nothing is published: galaxy.yml does not say where the repository is. Set repository there, and run make docs.' >&2; exit 1; }
+	$(BIN)/ansible-galaxy collection publish $(ARGS) "$$($(BIN)/python -c \
+	  'import yaml; print("dist/{namespace}-{name}-{version}.tar.gz".format(**yaml.safe_load(open("galaxy.yml"))))')"
 
 .PHONY: environment
 environment: $(VENV)/.installed

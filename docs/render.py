@@ -8,7 +8,10 @@
 - a role that hands its options to a module gets them from the module's documentation: into `meta/argument_specs.yml`,
   `defaults/main.yml` and the call in `tasks/`, between the lines `# BEGIN rendered` and `# END rendered`;
 - each role's README gets its table of variables, between `<!-- BEGIN ARGUMENTS -->` and `<!-- END ARGUMENTS -->`;
-- READMEs get the plays that Molecule runs, between `<!-- BEGIN EXAMPLE name -->` and `<!-- END EXAMPLE -->`.
+- READMEs get the plays that Molecule runs, between `<!-- BEGIN EXAMPLE name -->` and `<!-- END EXAMPLE -->`;
+- `galaxy.yml` gets its other addresses from that of the repository;
+- wherever a release of Consul's image is named, it is the one of `NEWEST_KNOWN` in `_consul/versions.py`, but for places that name
+  releases on purpose: the changelog, unit tests, and the public workflow with its matrix.
 
 With --check nothing is written, and the exit status is 1 when something is not as it would be written.
 """
@@ -18,6 +21,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 import re
+import subprocess
 import sys
 import typing as t
 
@@ -30,6 +34,10 @@ YAML_MARKS = (re.compile(r"^( *)# BEGIN rendered[^\n]*\n", re.M), re.compile(r"^
 HTML_MARKS = (re.compile(r"^()<!-- BEGIN ARGUMENTS -->\n", re.M), re.compile(r"^<!-- END ARGUMENTS -->", re.M))
 
 EXAMPLE_MARKS = (re.compile(r"^()<!-- BEGIN EXAMPLE \w+ -->\n", re.M), re.compile(r"^<!-- END EXAMPLE -->", re.M))
+RELEASES = ROOT / "plugins" / "module_utils" / "_consul" / "versions.py"
+IMAGE = re.compile(r"(?<=hashicorp/consul:)\d+\.\d+\.\d+")
+ON_PURPOSE = (".github/", "CHANGELOG.rst", "changelogs/", "tests/unit/")
+
 EXAMPLES = ROOT / "molecule" / "many_hosts" / "examples"
 
 
@@ -158,6 +166,14 @@ def example(text: str) -> str:
     return between(text, EXAMPLE_MARKS, lambda _by: f"\n```yaml\n{play}```\n\n")
 
 
+def addresses(text: str) -> str:
+    """`galaxy.yml` with every address made of the repository's."""
+    repository = yaml.safe_load(text)["repository"]
+    for key, below in (("documentation", "/docs"), ("homepage", ""), ("issues", "/issues")):
+        text = re.sub(rf"^{key}: .*$", f"{key}: {repository}{below}", text, flags=re.M)
+    return text
+
+
 def _lines(text: str | list[str]) -> list[str]:
     return [line.strip() for line in ([text] if isinstance(text, str) else text)]
 
@@ -166,8 +182,28 @@ def _inline(value: t.Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...").strip().replace("|", "\\|")
 
 
+def release() -> str:
+    """The release of Consul that is deployed by default."""
+    found = re.search(r"^NEWEST_KNOWN: Version = \((\d+), (\d+), (\d+)\)$", RELEASES.read_text(encoding="utf-8"), re.M)
+    if found is None:
+        raise SystemExit(f"{RELEASES} names no NEWEST_KNOWN")
+    return ".".join(found.groups())
+
+
+def with_release() -> t.Iterator[tuple[pathlib.Path, str]]:
+    """Each file and what it should hold, the default release in it."""
+    texts = dict(rendered())
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        path = ROOT / name
+        if path.is_file() and not path.is_symlink() and not name.startswith(ON_PURPOSE):
+            texts.setdefault(path, path.read_text(encoding="utf-8", errors="surrogateescape"))
+    number = release()
+    yield from ((path, IMAGE.sub(number, text)) for path, text in texts.items())
+
+
 def rendered() -> t.Iterator[tuple[pathlib.Path, str]]:
-    """Each file and what it should hold."""
+    """What follows from the argument specifications, without the default release."""
     specs_by_role: dict[pathlib.Path, str] = {}
     for role, source in yaml.safe_load((ROOT / "docs" / "render.yml").read_text(encoding="utf-8")).items():
         folder = ROOT / "roles" / role
@@ -191,11 +227,12 @@ def rendered() -> t.Iterator[tuple[pathlib.Path, str]]:
         specs = yaml.safe_load(specs_by_role.get(path) or path.read_text(encoding="utf-8"))
         yield readme, between(example(readme.read_text(encoding="utf-8")), HTML_MARKS, lambda _by, specs=specs: table(specs))  # type: ignore[misc]
     yield ROOT / "README.md", example((ROOT / "README.md").read_text(encoding="utf-8"))
+    yield ROOT / "galaxy.yml", addresses((ROOT / "galaxy.yml").read_text(encoding="utf-8"))
 
 
 def main() -> int:
     check = "--check" in sys.argv[1:]
-    stale = [(path, text) for path, text in rendered() if path.read_text(encoding="utf-8") != text]
+    stale = [(path, text) for path, text in with_release() if path.read_text(encoding="utf-8", errors="surrogateescape") != text]
     for path, text in stale:
         print(f"{'stale' if check else 'written'}: {path.relative_to(ROOT)}")
         if not check:

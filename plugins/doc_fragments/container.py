@@ -94,7 +94,7 @@ options:
     type: float
     default: 60
 requirements:
-  - docker (the Docker SDK for Python) >= 5.0.3
+  - docker (the Docker SDK for Python) >= 7.1.0
 attributes:
   action_group:
     description: Use C(group/discovery.consul.container) in C(module_defaults) to set defaults for this module.

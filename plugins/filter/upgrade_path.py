@@ -48,8 +48,20 @@ def upgrade_path(runs: str, wanted: str) -> list[str]:
     return [versions.show(one) for one in versions.path(versions.parse(str(runs)), versions.parse(str(wanted)))]
 
 
+def upgrade_words(runs: list[str], wanted: str, image: str) -> str:
+    """What goes to what, and over which releases."""
+    found = sorted({versions.parse(str(one)) for one in runs if one})
+    held = f"Servers run Consul {' and '.join(versions.show(one) for one in found)}. " if found else ""
+    if not wanted:
+        return f"{held}Which release {image} has is not known before it is on the host."
+    goal = versions.parse(str(wanted))
+    if not found or found == [goal]:
+        return f"{held}The image {image} has {wanted}, and nothing has to be gone over."
+    return f"{held}The image {image} has {wanted}. The way is {' - '.join(versions.show(one) for one in [found[0], *versions.path(found[0], goal)])}."
+
+
 class FilterModule:
-    """The filter for Ansible."""
+    """The filters for Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"upgrade_path": upgrade_path}
+        return {"upgrade_path": upgrade_path, "upgrade_words": upgrade_words}

@@ -270,7 +270,7 @@ EXAMPLES = r"""
 - name: One server per host
   discovery.consul.consul_agent:
     node_name: server1
-    image: hashicorp/consul:1.22.6
+    image: hashicorp/consul:2.0.4
     server: true
     bootstrap_expect: 3
     bind_addr: 10.0.0.11
@@ -280,7 +280,7 @@ EXAMPLES = r"""
 - name: A client beside others on one host
   discovery.consul.consul_agent:
     node_name: node4
-    image: hashicorp/consul:1.22.6
+    image: hashicorp/consul:2.0.4
     network: consul
     network_subnet: 172.30.0.0/24
     ipv4_address: 172.30.0.14
@@ -314,12 +314,12 @@ version:
   description: The release of Consul in the image.
   returned: when the image is on the engine
   type: str
-  sample: 1.22.6
+  sample: 1.8.7
 image:
   description: The image that the node has, O(image) or O(image_fallback).
   returned: when the image is on the engine
   type: str
-  sample: hashicorp/consul:1.22.6
+  sample: hashicorp/consul:2.0.4
 gossip_keys:
   description:
     - How many gossip keys the node has, as its data said before the run. None where it has no data yet or does not encrypt, one in a cluster that

@@ -79,7 +79,7 @@ release:
   description: The release of Consul of the agent that was asked.
   returned: success
   type: str
-  sample: 1.22.6
+  sample: 1.8.7
 index:
   description: The index in the log of raft that the snapshot goes up to.
   returned: unless it would be saved in check mode

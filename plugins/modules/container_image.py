@@ -97,7 +97,7 @@ options:
     type: float
     default: 600
 requirements:
-  - docker (the Docker SDK for Python) >= 5.0.3
+  - docker (the Docker SDK for Python) >= 7.1.0
 attributes:
   check_mode:
     description: Can run in check mode and return the changes that it would make.
@@ -117,13 +117,13 @@ EXAMPLES = r"""
 - name: Consul, from a registry
   discovery.consul.container_image:
     images:
-      - name: hashicorp/consul:1.22.6
+      - name: hashicorp/consul:2.0.4
 
 - name: Consul, from an archive that was copied to the host
   discovery.consul.container_image:
     images:
-      - name: hashicorp/consul:1.22.6
-        archive: /srv/images/consul-1.22.6.tar
+      - name: hashicorp/consul:2.0.4
+        archive: /srv/images/consul.tar
 
 - name: An image that is built on the Docker host from a folder of the controller
   discovery.consul.container_image:

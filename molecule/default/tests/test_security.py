@@ -126,7 +126,10 @@ def test_a_clients_certificate_makes_no_server(machine: Machine, stranger: Stran
     )
     voters = {server["Node"]: server["Voter"] for server in machine.api("/v1/operator/raft/configuration")["Servers"]}
     assert {name for name, voter in voters.items() if voter} == {node.name for node in SERVERS}
-    found = machine.run(f"docker exec {STRANGER} sh -c 'cat /tmp/data/raft/raft.db /tmp/data/raft/snapshots/*/* 2>/dev/null | grep -ac treasure || true'")
+    # Servers of Consul 1.20 or newer keep their log in segments, older ones in one file.
+    log = "cat /tmp/data/raft/raft.db /tmp/data/raft/wal/* 2>/dev/null"
+    assert int(machine.run(f"docker exec {STRANGER} sh -c '{log} | wc -c'")) > 0
+    found = machine.run(f"docker exec {STRANGER} sh -c '({log}; cat /tmp/data/raft/snapshots/*/* 2>/dev/null) | grep -ac treasure || true'")
     assert found.strip() == "0"
 
 

@@ -226,6 +226,6 @@ def test_a_new_container_that_fails_puts_the_old_one_back(machine: Machine, play
 
 def test_the_image_that_was_asked_for_runs(machine: Machine) -> None:
     asked = os.environ.get("CONSUL_IMAGE")
-    allowed = [asked] if asked else ["hashicorp/consul:1.22.6", "localhost/discovery/consul:1.8.7-debian11"]
+    allowed = [asked] if asked else ["hashicorp/consul:2.0.4", "localhost/discovery/consul:1.8.7-debian11"]
     (image,) = {machine.run(f"docker inspect --format '{{{{.Config.Image}}}}' {node.name}").strip() for node in NODES}
     assert image in allowed

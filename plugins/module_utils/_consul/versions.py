@@ -22,11 +22,12 @@ Version = t.Tuple[int, int, int]
 
 OLDEST: Version = (1, 8, 7)
 NEWEST_KNOWN: Version = (2, 0, 4)
+"""The one place that names the release that is deployed by default: docs/render.py writes its image wherever one is named."""
 
 # Consul supports upgrades over two of its lines of releases (1.21, 1.22, 2.0).
 LINES_AT_ONCE = 2
 
-STOPS: tuple[Version, ...] = ((1, 10, 12), (1, 12, 9), (1, 14, 11), (1, 16, 6), (1, 18, 2), (1, 20, 6), (1, 22, 7), (2, 0, 4))
+STOPS: tuple[Version, ...] = ((1, 10, 12), (1, 12, 9), (1, 14, 11), (1, 16, 6), (1, 18, 2), (1, 20, 6), (1, 22, 7), NEWEST_KNOWN)
 """The last public releases of lines on the way from the oldest to the newest, none further from the next than an upgrade may go."""
 
 BROKEN: dict[Version, str] = {
@@ -136,7 +137,7 @@ OPTIONS: dict[str, tuple[Key, ...]] = {
     "retry_join": (Key("retry_join"),),
     "retry_max": (Key("retry_max"),),
     "server": (Key("server"),),
-    "server_rejoin_age_max": (Key("server_rejoin_age_max", since=(1, 15, 0)),),
+    "server_rejoin_age_max": (Key("server_rejoin_age_max", since=(1, 15, 3)),),
     "skip_leave_on_interrupt": (Key("skip_leave_on_interrupt"),),
     "ui": _renamed("ui", "ui_config.enabled", (1, 9, 0)),
     "verify_incoming": _renamed("verify_incoming_rpc", "tls.internal_rpc.verify_incoming", (1, 12, 0)),
@@ -157,7 +158,7 @@ KEYS: tuple[Key, ...] = (
     Key("ports.grpc_tls", since=(1, 14, 0)),
     Key("raft_logstore", since=(1, 15, 0)),
     Key("reporting", since=(1, 15, 0)),
-    Key("server_rejoin_age_max", since=(1, 15, 0)),
+    Key("server_rejoin_age_max", since=(1, 15, 3)),
     Key("tls", since=(1, 12, 0)),
     Key("ui_config", since=(1, 9, 0)),
     Key("use_streaming_backend", since=(1, 9, 0)),

@@ -69,11 +69,27 @@ def test_nobody_is_followed_elsewhere(agent: Agent, code: int) -> None:
     assert agent.paths == ["/v1/agent/service/deregister/web"]
 
 
-@pytest.mark.parametrize("answer", [(404, b'Unknown service ID "x"'), (500, b'Unknown service "x"')])
+# The first as issue 17218 of Consul's repository quotes it, of a newer release; the second is what 1.8.7 says.
+@pytest.mark.parametrize(
+    "answer",
+    [(404, b'Unknown service ID "x". Ensure that the service ID is passed, not the service name.'), (500, b'Unknown service "x"')],
+)
 def test_what_is_not_there_is_removed(agent: Agent, answer: t.Tuple[int, bytes]) -> None:
     agent.answer = answer
     agent.registry().deregister("x", "x")
     agent.registry().maintain(SERVICE, "x")
+
+
+def test_a_release_that_takes_no_colons_in_keys_is_named(agent: Agent) -> None:
+    registry = agent.registry("consulkv", "/pre")
+    # As issue 22835 of Consul's repository quotes it.
+    agent.answer = (500, b'invalid key name, keys should respect the "^[a-zA-Z0-9,_./\\-?&=]+$" format')
+    for call in (lambda: registry.register(SERVICE), lambda: registry.deregister(registry.location(SERVICE), "web")):
+        with pytest.raises(RegistryError, match=r"invalid key name.* Consul 1\.21\.5 takes no ':' in keys"):
+            call()
+    with pytest.raises(RegistryError, match="invalid key name") as error:
+        registry.register(replace(SERVICE, id="web1"))
+    assert "1.21.5" not in str(error.value)
 
 
 @pytest.mark.parametrize("answer", [b"<html>", b"[]", b"null", b'"x"', b"\xff"])

@@ -16,6 +16,8 @@ import typing as t
 import pytest
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
+# tests/ansible/run names those of other releases of ansible-core.
+PLAYBOOK = pathlib.Path(os.environ.get("TEST_ANSIBLE_PLAYBOOK") or PROJECT / ".venv" / "bin" / "ansible-playbook")
 Run = t.Callable[..., "tuple[int, str]"]
 
 SERVERS = """
@@ -54,9 +56,9 @@ def run(tmp_path: pathlib.Path) -> Run:
             for name, members in groups.items()
         }
         (tmp_path / "hosts.json").write_text(json.dumps({"all": {"vars": {**local, **variables}, "children": hosts}}))
-        command = [f"{PROJECT}/.venv/bin/ansible-playbook", "-i", inventory or str(tmp_path / "hosts.json"), str(tmp_path / "play.yml"), *arguments]
+        command = [str(PLAYBOOK), "-i", inventory or str(tmp_path / "hosts.json"), str(tmp_path / "play.yml"), *arguments]
         environment = {**{k: v for k, v in os.environ.items() if "COLOR" not in k}, "ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg")}
-        environment["ANSIBLE_COLLECTIONS_PATH"] = str(PROJECT / ".venv" / "collections")
+        environment["ANSIBLE_COLLECTIONS_PATH"] = str(PLAYBOOK.parents[1] / "collections")
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert not (tmp_path / ".secrets").exists()
         return done.returncode, re.sub(r"\s+", " ", done.stdout + done.stderr)

@@ -10,12 +10,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._consul import ke
 from ansible_collections.discovery.consul.plugins.module_utils._consul.client import Answer
 from ansible_collections.discovery.consul.plugins.module_utils._consul.rules import Limits, Verdict, judge
 from consul_answers import EXPECTED, readings
-from documented import RELEASES, documented
-
-KEYS = [
-    {"WAN": True, "Datacenter": "dc1", "Segment": "", "Keys": {"one": 3, "two": 3}, "PrimaryKeys": {"one": 3}, "NumNodes": 3},
-    {"WAN": False, "Datacenter": "dc1", "Segment": "", "Keys": {"one": 4, "two": 4}, "PrimaryKeys": {"one": 4}, "NumNodes": 4},
-]
+from documented import DENIED, KEYS, RELEASES, documented
 
 
 def verdict(data: object, **limits: object) -> Verdict:
@@ -63,7 +58,7 @@ def test_an_autopilot_that_is_not_content_says_so_with_a_status_of_its_own(relea
     assert (found.level, {rule.name for rule in found.rules if rule.ok is False}) == ("degraded", {"autopilot"})
 
 
-@pytest.mark.parametrize("words", ["Permission denied", "Permission denied: token with AccessorID '00000000-0000-0000-0000-000000000002' lacks permission"])
+@pytest.mark.parametrize("words", DENIED)
 def test_a_refusal_in_few_words_or_many_leaves_a_rule_open(words: str) -> None:
     data = documented("2.0.4")
     for question in ("raft", "autopilot"):

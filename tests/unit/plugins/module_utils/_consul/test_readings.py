@@ -15,6 +15,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._consul.client im
 from ansible_collections.discovery.consul.plugins.module_utils._consul.readings import Expected, Reader, Readings, write_probe
 from ansible_collections.discovery.consul.plugins.module_utils._consul.rules import Limits, judge
 from consul_answers import EXPECTED, recorded
+from documented import DENIED, FILTERED, RELEASES, documented
 from fake_agent import Agent
 
 OWN = {"self": "/v1/agent/self", "members": "/v1/agent/members", "leader": "/v1/status/leader", "raft": "/v1/operator/raft/configuration"}
@@ -31,9 +32,9 @@ SERVERS = ["127.0.31.1", "127.0.31.2", "127.0.31.3"]
 class Cluster:
     """Agents that give what was recorded, and how they are reached."""
 
-    def __init__(self, name: str, **changes: t.Any) -> None:
+    def __init__(self, name: t.Any, **changes: t.Any) -> None:
         self.stack = ExitStack()
-        data = recorded(name)
+        data = recorded(name) if isinstance(name, str) else name
         keys: dict[str, str] = {}
         self.agents = {node: Agent(_answers(data, node), keys, **changes.get(node, {})) for node in data["nodes"]}
         self.keys = keys
@@ -72,6 +73,37 @@ def test_a_healthy_cluster_is_read_and_judged_healthy() -> None:
     assert judge(cluster.expected, readings, Limits()).level == "healthy"
     assert cluster.keys == {}
     assert len(cluster.looked_up) == 8
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_what_newer_releases_are_documented_to_answer_is_read_and_judged_healthy(release: str) -> None:
+    with Cluster(documented(release)) as cluster:
+        found = judge(cluster.expected, cluster.read(), Limits())
+    assert (found.level, {node["version"] for node in found.nodes}) == ("healthy", {release})
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_list_that_was_filtered_says_nothing_about_what_is_not_in_it(release: str) -> None:
+    data = documented(release, stats=False)
+    for answers in data["nodes"].values():
+        answers["members"]["data"] = [member for member in answers["members"]["data"] if member["Name"] != "s4"]
+    filtered = {node: {"headers": FILTERED} for node in data["nodes"]}
+    with Cluster(data, **filtered) as cluster:
+        found = judge(cluster.expected, cluster.read(), Limits())
+    members = next(rule for rule in found.rules if rule.name == "members")
+    assert (found.level, members.ok) == ("unknown", None), members.evidence
+
+
+@pytest.mark.parametrize("words", DENIED)
+def test_a_refusal_is_no_failure_of_the_cluster(words: str) -> None:
+    data = documented("2.0.4")
+    for question in ("raft", "autopilot"):
+        data["cluster"][question].update(status=403, data=words)
+    with Cluster(data) as cluster:
+        found = judge(cluster.expected, cluster.read(), Limits())
+    rules = {rule.name: rule for rule in found.rules}
+    assert (found.level, rules["autopilot"].ok) == ("unknown", None)
+    assert all(words in str(rules["autopilot"]) for words in ("permission denied", "Give a token with operator:read"))
 
 
 def test_the_key_is_written_through_one_server_and_read_through_another() -> None:

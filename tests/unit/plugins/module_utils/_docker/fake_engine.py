@@ -43,6 +43,7 @@ class FakeEngine:
         """Images whose containers end at once."""
         self.has_shell = True
         """Whether a command can be run in a container."""
+        self.version: Json = {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10", "Arch": "amd64"}
         engine = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -57,7 +58,8 @@ class FakeEngine:
                 url = urllib.parse.urlparse(self.path)
                 path = re.sub(r"^/v1\.\d+", "", url.path)
                 query = {key: value[0] for key, value in urllib.parse.parse_qs(url.query).items()}
-                status, answer = engine.answer(self.command, urllib.parse.unquote(path), query, body)
+                asked = re.match(r"^/v1\.(\d+)/", url.path)
+                status, answer = engine.too_old(asked[1] if asked else None) or engine.answer(self.command, urllib.parse.unquote(path), query, body)
                 data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
@@ -81,11 +83,18 @@ class FakeEngine:
         self.server.shutdown()
         self.server.server_close()
 
+    def too_old(self, minor: str | None) -> tuple[int, Json] | None:
+        """What is said to who asks for less than the least API; a path without a version has the engine's own."""
+        least = self.version["MinAPIVersion"]
+        if minor is None or int(minor) >= int(least.partition(".")[2]):
+            return None
+        return 400, {"message": f"client version 1.{minor} is too old. Minimum supported API version is {least}, please upgrade your client to a newer version"}
+
     def answer(self, method: str, path: str, query: Json, body: t.Any) -> tuple[int, t.Any]:
         if method != "GET":
             self.journal.append(f"{method} {path}")
         for pattern, handler in (
-            (r"/version", lambda: (200, {"ApiVersion": "1.41", "MinAPIVersion": "1.12", "Version": "20.10", "Arch": "amd64"})),
+            (r"/version", lambda: (200, self.version)),
             (r"/info", lambda: (200, self.info)),
             (r"/containers/json", self._list),
             (r"/containers/create", lambda: self._create(query["name"], body)),

@@ -41,6 +41,17 @@ def converge_to(fake: FakeEngine, spec: ContainerSpec, state: str = "started") -
     return t.cast("list[str]", plan.actions)
 
 
+def test_an_engine_that_refuses_the_api_of_old_is_asked_in_its_own(fake: FakeEngine) -> None:
+    """As Docker Engine 29 does, whose least API is 1.44."""
+    fake.version = {"ApiVersion": "1.52", "MinAPIVersion": "1.44", "Version": "29.0.4", "Arch": "amd64"}
+    assert (fake.too_old("43") or (0, {}))[0] == 400 and fake.too_old("44") is None
+    assert converge_to(fake, BASE) == ["create"]
+    assert converge_to(fake, BASE) == []
+    assert converge_to(fake, replace(BASE, memory="64m")) == ["update"]
+    assert converge_to(fake, replace(BASE, command=["agent", "-dev"])) == ["recreate"]
+    assert Engine(fake.host).architecture() == "amd64"
+
+
 CHANGES = [
     ("command", {"command": ["agent", "-dev"]}, "recreate"),
     ("entrypoint", {"entrypoint": ["/bin/consul"]}, "recreate"),

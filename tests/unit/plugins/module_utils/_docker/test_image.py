@@ -27,10 +27,10 @@ from fake_images import NO_REGISTRY, FakeImages, image
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-OFFICIAL = "hashicorp/consul:1.22.6"
+OFFICIAL = "hashicorp/consul:1.18.2"
 STAND_IN = "localhost/consul:1.8.7"
 OWN = "localhost/registrator:1"
-VERSION = {"org.opencontainers.image.version": "1.22.6"}
+VERSION = {"org.opencontainers.image.version": "1.18.2"}
 
 
 @pytest.fixture
@@ -47,13 +47,13 @@ def outcome(fake: FakeImages, entry: Entry, check_mode: bool = False) -> Outcome
 
 def test_an_image_that_is_there_is_described_and_left_alone(fake: FakeImages) -> None:
     fake.images[OFFICIAL] = image("one", VERSION)
-    assert outcome(fake, Entry(OFFICIAL)) == Outcome(OFFICIAL, "none", "", "sha256:one", "1.22.6")
+    assert outcome(fake, Entry(OFFICIAL)) == Outcome(OFFICIAL, "none", "", "sha256:one", "1.18.2")
     assert fake.journal == []
 
 
 def test_a_missing_image_is_pulled(fake: FakeImages) -> None:
     fake.registry[OFFICIAL] = image("one", VERSION)
-    assert outcome(fake, Entry(OFFICIAL)) == Outcome(OFFICIAL, "pull", "", "sha256:one", "1.22.6")
+    assert outcome(fake, Entry(OFFICIAL)) == Outcome(OFFICIAL, "pull", "", "sha256:one", "1.18.2")
 
 
 class TestFallback:
@@ -108,7 +108,7 @@ class TestFallback:
 
     def test_without_one_no_registry_is_an_error_that_names_the_way_out(self, fake: FakeImages) -> None:
         fake.refusal = (500, NO_REGISTRY)
-        with pytest.raises(ImageError, match=r"hashicorp/consul:1\.22\.6 cannot be pulled: .*no such host.* Load it from an archive"):
+        with pytest.raises(ImageError, match=r"hashicorp/consul:1\.18\.2 cannot be pulled: .*no such host.* Load it from an archive"):
             outcome(fake, Entry(OFFICIAL))
 
 

@@ -12,10 +12,14 @@ import hashlib
 import typing as t
 
 from ..mark import Owner
-from . import BadAddress, Context, shown
+from . import BadAddress, Context, RegistryError, shown
 from .consul_http import ConsulHttp
 from .http import json_of, quoted
 from .keyvalue import KeyValue, Store, Stored, address_and_port
+
+# Consul 1.21.5 takes a few characters in keys and no others, which was taken back with the next releases.
+BAD_KEY = "invalid key name"
+NO_COLONS = "Consul 1.21.5 takes no ':' in keys, and ids of services have one unless SERVICE_ID says otherwise. Use another release of Consul"
 
 
 def adapter(context: Context) -> KeyValue:
@@ -39,11 +43,10 @@ class _ConsulStore(Store):
         return f"consulkv: current leader  {self._http.leader()}"
 
     def put(self, key: str, value: str) -> None:
-        path = f"/v1/kv/{quoted(key)}?flags={self._flags}"
-        self._http.request("PUT", path, right=f"key:write on {key}", data=value.encode())
+        self._write("PUT", key, f"?flags={self._flags}", data=value.encode())
 
     def delete(self, key: str) -> None:
-        self._http.request("DELETE", f"/v1/kv/{quoted(key)}", right=f"key:write on {key}")
+        self._write("DELETE", key)
 
     def under(self, prefix: str) -> t.Mapping[str, Stored]:
         folder = prefix.rstrip("/")
@@ -51,6 +54,14 @@ class _ConsulStore(Store):
         answer = self._http.request("GET", path, right=f"key:list on {prefix}")
         found = json_of(answer, list) if answer.status_code == 200 else []
         return {str(pair["Key"]): self._stored(pair) for pair in found}
+
+    def _write(self, method: str, key: str, query: str = "", **arguments: t.Any) -> None:
+        try:
+            self._http.request(method, f"/v1/kv/{quoted(key)}{query}", right=f"key:write on {key}", **arguments)
+        except RegistryError as error:
+            if BAD_KEY not in str(error) or ":" not in key:
+                raise
+            raise RegistryError(f"{error}: {NO_COLONS}") from None
 
     def _stored(self, pair: t.Mapping[str, t.Any]) -> Stored:
         flags = pair.get("Flags") or 0
