@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import pathlib
 import sys
@@ -42,7 +43,7 @@ def server(tmp_path: pathlib.Path) -> t.Iterator[t.Callable[..., Server]]:
 
 @pytest.fixture
 def consul(server: t.Callable[..., Server]) -> Server:
-    one = server()
+    one = server(encrypt=base64.b64encode(bytes(range(32))).decode())
     one.wait_for(lambda: one.get("/v1/acl/tokens"))
     return one
 
