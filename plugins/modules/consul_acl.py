@@ -207,46 +207,10 @@ superseded:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.discovery.consul.plugins.module_utils._consul.acl import converge
+from ansible_collections.discovery.consul.plugins.module_utils._consul.acl_options import ACL_ARGUMENTS
 from ansible_collections.discovery.consul.plugins.module_utils._consul.api import API_ARGUMENTS, run
 
-NAMES = {"type": "list", "elements": "str", "default": []}
-COMMON = {
-    "description": {"type": "str", "default": ""},
-    "name": {"type": "str", "required": True},
-    "owner": {"type": "str"},
-    "state": {"type": "str", "choices": ["absent", "present"], "default": "present"},
-}
-LINKS = {
-    **COMMON,
-    "policies": NAMES,
-    "service_identities": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"service_name": {"type": "str", "required": True}, "datacenters": NAMES},
-    },
-    "node_identities": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"node_name": {"type": "str", "required": True}, "datacenter": {"type": "str", "required": True}},
-    },
-}
-ARGUMENTS = {
-    **API_ARGUMENTS,
-    "owner": {"type": "str", "required": True},
-    "policies": {"type": "list", "elements": "dict", "default": [], "options": {**COMMON, "datacenters": NAMES, "rules": {"type": "str", "default": ""}}},
-    "purge": {"type": "bool", "default": False},
-    "roles": {"type": "list", "elements": "dict", "default": [], "options": LINKS},
-    "tokens": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "no_log": False,
-        "options": {**LINKS, "roles": NAMES, "secret": {"type": "str", "no_log": True}},
-    },
-    "wait": {"type": "float", "default": 60},
-}
+ARGUMENTS = {**API_ARGUMENTS, **ACL_ARGUMENTS}
 
 
 def main() -> None:
