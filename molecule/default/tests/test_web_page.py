@@ -53,7 +53,7 @@ def browser(page: str) -> t.Iterator[webdriver.Chrome]:
 def log_in(browser: webdriver.Chrome, page: str) -> None:
     """As the page's own dialogue keeps it."""
     browser.get(f"{page}/ui/")
-    token = json.dumps({"AccessorID": "", "SecretID": secret("health"), "Namespace": "default"})
+    token = json.dumps({"AccessorID": "", "SecretID": secret("operator"), "Namespace": "default"})
     browser.execute_script("window.localStorage.setItem('consul:token', arguments[0])", token)
 
 
