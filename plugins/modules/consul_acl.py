@@ -18,7 +18,7 @@ description:
   - Each policy, role and token belongs to an owner. A mark at the end of its description says to which one, and nothing of another owner is
     ever changed or removed.
   - A policy or a role of the same name, and a token with the same secret, that bears no mark, is adopted.
-  - Consul never changes the secret of a token. So another secret makes a second token, and the former one stays valid until its owner is purged.
+  - Consul never changes the secret of a token. So another secret makes a second token, and the former one stays valid until it is purged.
 extends_documentation_fragment:
   - discovery.consul.api
 attributes:
@@ -41,6 +41,12 @@ options:
     description:
       - Whether to remove what belongs to O(owner) and is not declared, tokens with a former secret among it.
       - With O(purge=true) and nothing declared, all that belongs to O(owner) is removed.
+    type: bool
+    default: false
+  purge_superseded:
+    description:
+      - Whether to remove tokens that a declared token of the same name and owner with another secret has replaced, and nothing else. It is what ends
+        the change of a secret, when everybody has the new one.
     type: bool
     default: false
   wait:
@@ -199,7 +205,9 @@ accessors:
   sample:
     shop: 5b7ab8d5-b0c4-5bf9-b77b-bd3bdcf5ae21
 superseded:
-  description: Accessors of tokens that a token of the same name and owner with another secret has replaced, and that are still valid. A purge removes them.
+  description:
+    - Accessors of tokens that a token of the same name and owner with another secret has replaced, and that are still valid. O(purge) and
+      O(purge_superseded) remove them.
   returned: success
   type: list
   elements: str

@@ -37,7 +37,7 @@ def converge(client: Client, options: Json, check_mode: bool) -> Json:
     first: Plan | None = None
     while True:
         try:
-            found = plan(entries, read(client, entries), options["owner"], options["purge"])
+            found = plan(entries, read(client, entries), options["owner"], options["purge"], options["purge_superseded"])
             first = first or found
             if not check_mode:
                 for change in found.changes:

@@ -39,6 +39,7 @@ ACL_ARGUMENTS: Json = {
     "owner": {"type": "str", "required": True},
     "policies": {"type": "list", "elements": "dict", "default": [], "options": {**COMMON, "datacenters": NAMES, "rules": {"type": "str", "default": ""}}},
     "purge": {"type": "bool", "default": False},
+    "purge_superseded": {"type": "bool", "default": False},
     "roles": {"type": "list", "elements": "dict", "default": [], "options": LINKS},
     "tokens": {
         "type": "list",

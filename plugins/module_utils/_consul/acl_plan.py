@@ -68,7 +68,7 @@ class Plan:
     """Accessors of tokens with a former secret, which go when their owner is purged."""
 
 
-def plan(entries: t.Sequence[Entry], existing: Existing, owner: str, purge: bool) -> Plan:
+def plan(entries: t.Sequence[Entry], existing: Existing, owner: str, purge: bool = False, purge_superseded: bool = False) -> Plan:
     """What to do, in the order in which it can be done: rights before who has them, and the other way round when they go."""
     found = {(one.kind, one.name): _existing_id(one, existing) for one in entries}
     _refuse_strangers(entries, existing, found)
@@ -81,9 +81,11 @@ def plan(entries: t.Sequence[Entry], existing: Existing, owner: str, purge: bool
             doomed[one.kind].update(dict.fromkeys(ident for ident in (found[one.kind, one.name], *marks) if ident))
     for kind in KINDS if purge else ():
         doomed[kind].update(dict.fromkeys(existing.owned(kind, owner)))
+    former = [ident for one in entries if one.present and one.kind == TOKEN for ident in existing.owned(TOKEN, one.owner, one.name)]
+    if purge_superseded:
+        doomed[TOKEN].update(dict.fromkeys(former))
     deletions = [_deletion(kind, ident, existing) for kind in reversed(KINDS) for ident in doomed[kind] if ident not in keep_ids]
     _refuse_loose_ends(entries, existing, deletions)
-    former = [ident for one in entries if one.present and one.kind == TOKEN for ident in existing.owned(TOKEN, one.owner, one.name)]
     gone = {change.ident for change in deletions}
     return Plan(
         changes=[change for change in kept if change.before != change.after] + deletions,

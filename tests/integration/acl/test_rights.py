@@ -32,7 +32,7 @@ ALL: Json = {"policies": [SETTINGS], "roles": [READERS], "tokens": [TOKEN, AGENT
 
 
 def converge(consul: Server, check_mode: bool = False, **options: t.Any) -> Json:
-    everything = {"owner": "shop", "purge": False, "wait": 60, "policies": [], "roles": [], "tokens": [], **options}
+    everything = {"owner": "shop", "purge": False, "purge_superseded": False, "wait": 60, "policies": [], "roles": [], "tokens": [], **options}
     return acl.converge(Client(consul.url, ROOT), everything, check_mode)
 
 

@@ -24,7 +24,9 @@ ALL: Json = {"policies": [POLICY], "roles": [ROLE], "tokens": [TOKEN]}
 
 
 def converge(cluster: t.Any, check_mode: bool = False, **options: t.Any) -> Json:
-    return acl.converge(cluster, {"owner": "shop", "purge": False, "wait": 0, "policies": [], "roles": [], "tokens": [], **options}, check_mode)
+    return acl.converge(
+        cluster, {"owner": "shop", "purge": False, "purge_superseded": False, "wait": 0, "policies": [], "roles": [], "tokens": [], **options}, check_mode
+    )
 
 
 def descriptions(cluster: Acls, kind: str) -> list[str]:
@@ -96,6 +98,15 @@ def test_another_secret_makes_a_second_token_and_the_former_goes_at_a_purge() ->
     purged = converge(cluster, purge=True, tokens=[{"name": "web", "secret": OTHER}])
     assert purged["changes"] == [{"action": "delete", "kind": "token", "name": "web"}] and purged["superseded"] == []
     assert list(purged["diff"]["before"]["tokens"]) == [f"web ({former})"]
+
+
+def test_former_secrets_alone_can_be_purged() -> None:
+    cluster = Acls()
+    former = converge(cluster, tokens=[{"name": "web", "secret": WEB}])["accessors"]["web"]
+    kept = converge(cluster, tokens=[{"name": "web", "secret": OTHER}, {"name": "else", "secret": OTHER.replace("2", "3")}])["accessors"]
+    found = converge(cluster, purge_superseded=True, tokens=[{"name": "web", "secret": OTHER}])
+    assert list(found["diff"]["before"]["tokens"]) == [f"web ({former})"] and found["superseded"] == []
+    assert set(cluster.objects["token"]) == {cluster.management, *kept.values()}
 
 
 def test_what_an_older_release_made_is_adopted() -> None:
