@@ -52,6 +52,10 @@ test-registrator: test-environment ## Registrator on a real engine with a real C
 test-discovery: test-environment ## The library consul_discovery on a real Consul, under a minute of changes
 	tests/discovery
 
+.PHONY: test-acl
+test-acl: test-environment ## Rights in a real Consul: two owners, adoption, and what an application's token may do
+	tests/acl
+
 .PHONY: test-changes
 test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
 	tests/changes/run

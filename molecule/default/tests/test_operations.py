@@ -42,7 +42,7 @@ def test_another_server_takes_the_part_of_the_first_when_its_host_is_gone(play: 
     play("playbooks/backup.yml", inventory, "-e", f"backup_dir={tmp_path}", code=unreachable)
     assert list(tmp_path.glob("dc1/*.snap"))
     output = play("site.yml", inventory, "--limit", others[-1].name, "--tags", "consul")
-    assert re.search(rf"Make the token of the node\] \**\s+ok: \[{others[-1].name} -> {others[0].name}", output), output
+    assert re.search(rf"Give rights\] \**\s+ok: \[{others[-1].name} -> {others[0].name}", output), output
 
 
 def test_what_is_no_snapshot_is_refused(machine: Machine, play: Play, tmp_path: pathlib.Path) -> None:

@@ -192,6 +192,30 @@ def test_the_health_checks_token_writes_its_own_keys_only(machine: Machine) -> N
         assert machine.ask(path, token=token, method=method, data='{"Name": "x"}' if method == "PUT" else "")[0] == 403, path
 
 
+def test_the_operators_token_shows_the_cluster_and_changes_nothing(machine: Machine) -> None:
+    token = secret("operator")
+    for path in ("/v1/agent/self", "/v1/catalog/nodes", "/v1/health/state/any", "/v1/operator/raft/configuration"):
+        assert machine.ask(path, token=token)[0] == 200, path
+    machine.consul("node1", "kv put molecule/secret hidden")
+    for method, path in (
+        ("GET", "/v1/kv/molecule/secret"),
+        ("PUT", "/v1/kv/molecule/secret"),
+        ("PUT", "/v1/kv/_health/molecule"),
+        ("PUT", "/v1/agent/service/register"),
+        ("PUT", "/v1/agent/leave"),
+        ("GET", "/v1/acl/tokens"),
+    ):
+        status, body = machine.ask(path, token=token, method=method, data='{"Name": "x"}' if method == "PUT" else "")
+        assert status == 403, (path, status, body)
+    assert machine.ask("/v1/operator/keyring", token=token)[0] in (403, 500)
+
+
+def test_each_token_of_the_collection_says_whose_it_is(machine: Machine) -> None:
+    found = {one["Description"].rpartition("[discovery.consul: ")[2] for one in machine.api("/v1/acl/tokens")}
+    assert found >= {f"{name} of dc1.cluster]" for name in ("dns", "health", "operator", "registrator")}
+    assert found >= {f"agent-{node.name} of dc1.agents]" for node in NODES}
+
+
 def test_an_agents_token_is_good_for_its_own_node_only(machine: Machine) -> None:
     node = {"Node": "node2", "Address": "172.30.0.99"}
     assert machine.ask("/v1/catalog/register", token=secret("agent-node1"), method="PUT", data=json.dumps(node))[0] == 403
@@ -211,7 +235,7 @@ def everything_secret() -> set[str]:
     """The gossip key, the tokens, and a line of each private key."""
     tokens = {path.read_text().strip() for path in (SECRETS / "tokens").iterdir()}
     keys = {path.read_text().splitlines()[1] for path in SECRETS.rglob("*.key") if path.name != "gossip.key"}
-    assert len(tokens) >= 8
+    assert len(tokens) >= 9
     assert len(keys) >= 4
     return {gossip_key(), *tokens, *keys}
 

@@ -31,7 +31,7 @@ def consul_page(page: str, browser: webdriver.Chrome) -> webdriver.Chrome:
 def log_in(browser: webdriver.Chrome, page: str) -> None:
     """As the page's own dialogue keeps it."""
     browser.get(f"{page}/ui/")
-    token = json.dumps({"AccessorID": "", "SecretID": secret("health"), "Namespace": "default"})
+    token = json.dumps({"AccessorID": "", "SecretID": secret("operator"), "Namespace": "default"})
     browser.execute_script("window.localStorage.setItem('consul:token', arguments[0])", token)
 
 

@@ -62,7 +62,7 @@ def test_a_client_joins_servers_of_another_inventory_with_a_token_of_its_own(clu
     alone("client_elsewhere", "-e", given)
     until("the servers see it", lambda: {member["Name"]: member["Status"] for member in SERVERS[0].api("/v1/agent/members")}.get(ADDED.name) == 1)
     token = (CACHE / "elsewhere" / ".secrets" / "dc1" / "tokens" / f"agent-{ADDED.name}").read_text().strip()
-    mine = [one for one in SERVERS[0].api("/v1/acl/tokens") if one["Description"] == f"The agent {ADDED.name}"]
+    mine = [one for one in SERVERS[0].api("/v1/acl/tokens") if one["Description"].startswith(f"The agent {ADDED.name} ")]
     assert [one.get("NodeIdentities") for one in mine] == [[{"NodeName": ADDED.name, "Datacenter": "dc1"}]]
     assert token in ADDED.run(f"cat /etc/discovery.consul/{ADDED.name}/*.json")
     assert secret("management") not in ADDED.run(f"cat /etc/discovery.consul/{ADDED.name}/*")
@@ -78,7 +78,7 @@ def test_it_is_retired_with_its_token_also_when_an_earlier_run_was_interrupted(c
     assert f"{ADDED.name} has left" in output
     assert ADDED.name not in {member["Name"] for member in SERVERS[0].api("/v1/agent/members")}
     assert ADDED.name not in {node["Node"] for node in SERVERS[0].api("/v1/catalog/nodes")}
-    assert not [one for one in SERVERS[0].api("/v1/acl/tokens") if one["Description"] == f"The agent {ADDED.name}"]
+    assert not [one for one in SERVERS[0].api("/v1/acl/tokens") if one["Description"].startswith(f"The agent {ADDED.name} ")]
     assert "has left" in play("discovery.consul.retire", FIFTH, "-e", f"retire_node={ADDED.host}")
     cluster.is_healthy_again()
 

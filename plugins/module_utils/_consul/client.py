@@ -12,6 +12,7 @@ methods for single endpoints differ, leave out the token here and the timeout th
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import threading
@@ -98,6 +99,12 @@ class Client:
         host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
         port = parts.port or (443 if parts.scheme == "https" else 80)
         self._http = _construct(host=host, port=port, scheme=parts.scheme, verify=verify, cert=cert, timeout=timeout)
+
+    def with_token(self, token: str) -> Client:
+        """The same agent, asked with another token."""
+        other = copy.copy(self)
+        other._headers = {"X-Consul-Token": token}
+        return other
 
     def get(self, path: str, **params: str) -> Answer:
         return self._ask("get", path, params)

@@ -79,9 +79,19 @@ THREE = {"consul": ["a.example.org", "b.example.org", "c.example.org"]}
             "is to be a server, and the group a_group of the inventory, which says who the servers are, does not hold it",
         ),
         ({"consul_agent_node_name": "same"}, "have the same node name: same"),
+        ({"consul_agent_acl_tokens": [{"name": "operator"}]}, "The token operator cannot be declared, since the collection has one of that name itself"),
+        ({"consul_agent_acl_policies": [{"name": "shop", "rule": ""}]}, "policies.rule. Supported parameters include"),
         ({"consul_agent_bootstrap": True}, "makes clusters of their own of a.example.org, b.example.org, c.example.org"),
     ],
-    ids=["a level that does not exist", "a number that is none", "a group without the host", "one name for all", "each its own cluster"],
+    ids=[
+        "a level that does not exist",
+        "a number that is none",
+        "a group without the host",
+        "one name for all",
+        "a token of the collection's",
+        "an option that does not exist",
+        "each its own cluster",
+    ],
 )
 def test_servers_are_refused_in_one_sentence(run: Run, variables: dict[str, t.Any], words: str) -> None:
     groups = {**THREE, "a_group": ["other.example.org"]}
