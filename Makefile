@@ -48,6 +48,10 @@ test-registrator: test-environment ## Registrator on a real engine with a real C
 test-discovery: test-environment ## The library consul_discovery on a real Consul, under a minute of changes
 	tests/discovery
 
+.PHONY: test-plugins
+test-plugins: test-environment ## Inventory, lookup and module that read from a real Consul with ACLs and TLS
+	tests/plugins
+
 .PHONY: test-changes
 test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
 	tests/changes/run
