@@ -56,6 +56,10 @@ test-discovery: test-environment ## The library consul_discovery on a real Consu
 test-acl: test-environment ## Rights in a real Consul: two owners, adoption, and what an application's token may do
 	tests/acl
 
+.PHONY: test-plugins
+test-plugins: test-environment ## Inventory, lookup and module that read from a real Consul with ACLs and TLS
+	tests/plugins
+
 .PHONY: test-changes
 test-changes: test-environment ## What check mode predicts of some sixty changes, and what they then do
 	tests/changes/run

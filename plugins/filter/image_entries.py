@@ -110,4 +110,10 @@ class FilterModule:
     """The filters for Ansible."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"image_entries": image_entries, "build_entries": build_entries, "copy_entries": copy_entries, "folder_archive": folder_archive}
+        return {
+            "image_entries": image_entries,
+            "build_entries": build_entries,
+            "copy_entries": copy_entries,
+            "folder_archive": folder_archive,
+            "folder_digest": context_digest,
+        }

@@ -32,6 +32,12 @@ NO_LEADER = ("No cluster leader", "No known Consul servers", "Raft leader not fo
 POLL = 0.2
 
 
+class Asks(t.Protocol):
+    """Whatever reads from an agent."""
+
+    def get(self, path: str, **params: str) -> Answer: ...
+
+
 class ApiError(OperatorError):
     """A call that Consul did not do; the text says what it answered."""
 
@@ -58,7 +64,7 @@ def run(module: AnsibleModule, work: Work) -> None:
     module.exit_json(**result)
 
 
-def done(client: Client, ask: t.Callable[[], Answer], what: str, right: str, good: t.Collection[int] = (200,)) -> Answer:
+def done(client: Asks, ask: t.Callable[[], Answer], what: str, right: str, good: t.Collection[int] = (200,)) -> Answer:
     """The answer to what `ask` asks, with one of the statuses `good`; an error that says what was not done, and why."""
     try:
         answer = ask()
@@ -74,7 +80,7 @@ def done(client: Client, ask: t.Callable[[], Answer], what: str, right: str, goo
     raise ApiError(f"Consul did not {what}: {answer.trouble}.{advice}")
 
 
-def knows_no_leader(client: Client) -> bool:
+def knows_no_leader(client: Asks) -> bool:
     """Whether the agent says that it follows nobody. One that does not answer says nothing."""
     try:
         answer = client.get("/v1/status/leader")

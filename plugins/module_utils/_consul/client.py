@@ -126,14 +126,14 @@ class Client:
         call = getattr(self._http, method)
         try:
             return call(
-                lambda response: _answer(url, response, may_be_empty=method != "get"),
+                lambda response: answer_of(url, response, may_be_empty=method != "get"),
                 self._prefix + path,
                 params=list(params.items()),
                 headers=self._headers,
                 **body,
             )
         except (RequestException, ConsulException, OSError, ValueError) as exc:
-            raise ConsulError(url, _reason(exc)) from exc
+            raise ConsulError(url, reason_of(exc)) from exc
 
 
 def check_library() -> None:
@@ -196,7 +196,7 @@ def split(url: str) -> t.Any:
     return parts
 
 
-def _answer(url: str, response: t.Any, may_be_empty: bool = False) -> Answer:
+def answer_of(url: str, response: t.Any, may_be_empty: bool = False) -> Answer:
     body = response.body if isinstance(response.body, str) else bytes(response.body or b"").decode("utf-8", "replace")
     headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
     return Answer(
@@ -224,7 +224,7 @@ def _seconds(date: str | None) -> float | None:
         return None
 
 
-def _reason(exc: Exception) -> str:
+def reason_of(exc: Exception) -> str:
     """The innermost reason; the libraries wrap it four times, with addresses of objects in between."""
     inner: BaseException = exc
     while inner.args and (nested := getattr(inner.args[0], "reason", inner.args[0])) is not inner and isinstance(nested, BaseException):

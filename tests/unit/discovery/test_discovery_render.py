@@ -334,3 +334,15 @@ def test_wrong_templates_end_with_a_sentence(files: Files) -> None:
     process = files.start("--once")
     _unused, err = process.communicate()
     assert process.returncode == 2 and "is wrong in line 1" in err and "Traceback" not in err
+
+
+def test_a_configuration_is_judged_without_consul(files: Files) -> None:
+    files.url = "http://127.0.0.1:1"
+    files.write()
+    for more, template, code, says in (("", TEMPLATE, 0, ""), ("", "{% for %}", 2, "line 1"), ('owner = "nobody-knows"', TEMPLATE, 2, "no user nobody-knows")):
+        files.template(template)
+        files.write(more)
+        process = files.start("--judge")
+        _unused, err = process.communicate()
+        assert process.returncode == code and says in err and "Traceback" not in err
+    assert not files.target.exists()

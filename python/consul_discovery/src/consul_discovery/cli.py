@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     render.add_argument("--config", required=True, metavar="FILE", help="what is rendered, in TOML")
     render.add_argument("--once", action="store_true", help="render all once, and end: with 0 when all is well, 1 when a file was left as it was")
     render.add_argument("--dry-run", action="store_true", help="print what would be changed, and change and run nothing")
+    render.add_argument("--judge", action="store_true", help="judge the configuration, its templates and its users, and ask and change nothing")
     render.add_argument("--timeout", type=float, default=30.0, metavar="SECONDS", help="with --once and --dry-run: how long the lists may take")
     for command in (get, watch):
         _service_options(command)

@@ -15,11 +15,16 @@ from ..client import Client
 from ..environment import from_environment
 from . import config
 from .renderer import Renderer
+from .target import Target
+from .text import Source
 
 
 def render(given: argparse.Namespace) -> int:
     logging.getLogger("consul_discovery.render").setLevel(logging.INFO)
     found = config.read(pathlib.Path(given.config))
+    if given.judge:
+        judge(found)
+        return 0
     inherited = from_environment(os.environ)
     if "token_file" in found.agent:
         inherited.pop("token", None)
@@ -34,3 +39,10 @@ def render(given: argparse.Namespace) -> int:
             return 0 if renderer.once(given.timeout) else 1
         renderer.run()
     return 0
+
+
+def judge(found: config.Config) -> None:
+    """Raises ``ConfigurationError`` for what a start would refuse."""
+    for template in found.templates:
+        Source(template.source)
+        Target(template)
