@@ -1,10 +1,11 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A real nginx in a container on the host's network, that reads a folder of ours."""
+"""A real nginx and a real HAProxy in containers on the host's network, that read a folder of ours."""
 
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 import time
 import typing as t
@@ -82,6 +83,20 @@ class Nginx:
         while subprocess.run(["docker", "exec", self.container.name, "test", "-s", "/tmp/nginx.pid"], check=False).returncode:
             assert time.monotonic() < end, self.container.logs()
             time.sleep(0.05)
+
+
+class Haproxy:
+    """HAProxy with the configuration that docs/discovery.md shows, on ports of its own."""
+
+    def __init__(self, image: str, folder: pathlib.Path, dns: int) -> None:
+        self.port = consul_agent.free_port()
+        shown = re.search(r"```haproxy\n(.*?)```", (pathlib.Path(__file__).parents[3] / "docs/discovery.md").read_text(), re.S)
+        assert shown is not None
+        text = shown[1].replace("127.0.0.1:8600", f"127.0.0.1:{dns}").replace(":8080", f"127.0.0.1:{self.port}")
+        assert str(dns) in text and str(self.port) in text
+        file = folder / "haproxy.cfg"
+        file.write_text(text)
+        self.container = Container(image, folder, "haproxy", "-db", "-f", str(file))
 
 
 def failed_and_answered(results: t.Iterable[t.Tuple[float, float, str]], lives: t.Iterable[t.Any]) -> t.Tuple[t.List[t.Any], t.List[t.Any]]:
