@@ -31,6 +31,7 @@ END_OF_HEAD = b"\r\n\r\n"
 LONGEST_HEAD, BUFFER = 16 * 1024, 64 * 1024
 MOST_CONNECTIONS = 32
 HEAD_S, IDLE_S, ENGINE_S = 10.0, 600.0, 60.0
+SAY_AGAIN_S = 60.0
 ONLY_OWNER = 0o177
 SWITCH_INTERVAL_S = 0.001
 
@@ -44,6 +45,7 @@ class Proxy(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     def __init__(self, path: str, engine: str, log: Log, labels: t.Sequence[str] = (), whole: bool = False) -> None:
         self.engine, self.log, self.labels, self.whole = engine, log, labels, whole
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._quiet_until = 0.0
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)  # left by one that was killed
         mask = os.umask(ONLY_OWNER)
@@ -53,8 +55,13 @@ class Proxy(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
             os.umask(mask)
 
     def verify_request(self, request: t.Any, client_address: t.Any) -> bool:
-        """Take no more connections than there is room for: those that are open go on."""
-        return self._free.acquire(blocking=False)
+        """Take no more connections than there is room for: those that are open go on. The log says so, once a minute at most."""
+        if self._free.acquire(blocking=False):
+            return True
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + SAY_AGAIN_S
+            self.log.info(f"refused: {MOST_CONNECTIONS} connections are open, and there is no room for more")
+        return False
 
     def process_request_thread(self, request: t.Any, client_address: t.Any) -> None:
         try:
