@@ -84,6 +84,10 @@ test-faults: test-environment ## Four nodes under load while something happens t
 benchmark: test-environment ## Ratios against the peers, on a machine where the ports are free
 	$(BIN)/python tests/benchmark/nodes.py
 
+.PHONY: benchmark-discovery
+benchmark-discovery: test-environment ## What a killed instance costs those who call its service, each in its own way
+	tests/benchmark/run-discovery
+
 .PHONY: benchmark-registrator
 benchmark-registrator: test-environment ## What Registrator costs, alone and with thousands of containers: ONLY=deadlines takes ten minutes
 	tests/benchmark/run-registrator $(if $(ONLY),--only $(ONLY))

@@ -88,12 +88,14 @@ class Nginx:
 class Haproxy:
     """HAProxy with the configuration that docs/discovery.md shows, on ports of its own."""
 
-    def __init__(self, image: str, folder: pathlib.Path, dns: int) -> None:
-        self.port = consul_agent.free_port()
+    def __init__(self, image: str, folder: pathlib.Path, dns: int, statistics: bool = False) -> None:
+        self.port, self.statistics = consul_agent.free_port(), folder / "haproxy.sock"
         shown = re.search(r"```haproxy\n(.*?)```", (pathlib.Path(__file__).parents[3] / "docs/discovery.md").read_text(), re.S)
         assert shown is not None
         text = shown[1].replace("127.0.0.1:8600", f"127.0.0.1:{dns}").replace(":8080", f"127.0.0.1:{self.port}")
         assert str(dns) in text and str(self.port) in text
+        if statistics:
+            text = f"global\n  stats socket {self.statistics} mode 666 level user\n\n{text}"
         file = folder / "haproxy.cfg"
         file.write_text(text)
         self.container = Container(image, folder, "haproxy", "-db", "-f", str(file))
