@@ -47,6 +47,7 @@ def demonstration(play: Play, tunnel: t.Callable[[int], int], machine: Machine, 
     finally:
         ended.set()
         watcher.join()
+        browser.get("about:blank")
     yield output, shown
     play("playbooks/demo.yml", "-e", "demo_state=absent")
     machine.until("nothing of it is registered", lambda: not {"web", "rpc"} & set(machine.api("/v1/catalog/services")))
