@@ -24,7 +24,7 @@ from consul_discovery import Change, Client, Instance, NoInstances, Watch
 from .page import serve
 
 TIMEOUT_SECONDS = 2
-PAUSE_SECONDS = 0.05
+PAUSE_SECONDS = 0.1
 LAST_CHANGES = 30
 WATCHED = (("web", ["v1"]), ("web", ["v2"]), ("rpc", ["v1"]), ("rpc", ["v2"]))
 FAILURES = (OSError, http.client.HTTPException, ValueError)
