@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import base64
 import binascii
+import fnmatch
 import io
 import os
-import subprocess
 import tarfile
 import tempfile
 import time
@@ -220,15 +220,26 @@ def _load(engine: Engine, entry: Entry) -> str:
 
 def _import(engine: Engine, entry: Entry) -> str:
     repository, tag = split_tag(entry.name)
-    command = ["tar", "-C", str(entry.rootfs), *[f"--exclude={pattern}" for pattern in NOT_CACHED], "-c", "."]
-    with engine.doing(f"import {entry.rootfs} as {entry.name}"), subprocess.Popen(command, stdout=subprocess.PIPE) as tar:
-        stream = t.cast("t.IO[bytes]", tar.stdout)
+    # Beside the folder: where the files of a system are, there is room for their archive.
+    with engine.doing(f"import {entry.rootfs} as {entry.name}"), tempfile.TemporaryFile(dir=os.path.dirname(str(entry.rootfs))) as file:
+        try:
+            with tarfile.open(fileobj=file, mode="w") as tar:
+                tar.add(str(entry.rootfs), arcname=".", filter=_kept)
+        except OSError as exc:
+            raise ImageError(f"The folder {entry.rootfs} cannot be made the image {entry.name}: {exc}. Run it again as root.") from exc
+        file.seek(0)
         # Left to itself, requests sends what has no length line by line.
-        blocks = iter(lambda: stream.read(BLOCK), b"")
+        blocks = iter(lambda: file.read(BLOCK), b"")
         answer = engine.api.import_image_from_stream(blocks, repository, tag, changes=[f"LABEL {MADE_LABEL}=image"])
-    if tar.returncode != 0 or engine.image(entry.name) is None:
+    if engine.image(entry.name) is None:
         raise ImageError(f"The folder {entry.rootfs} could not be made the image {entry.name}: {str(answer).strip()[-300:]}")
     return ""
+
+
+def _kept(file: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """The file as it is in the image, or None for what is left out. Owners are numbers: their names are those of this host."""
+    file.uname = file.gname = ""
+    return None if any(fnmatch.fnmatch(file.name, pattern) for pattern in NOT_CACHED) else file
 
 
 def _build(engine: Engine, entry: Entry) -> str:

@@ -30,6 +30,7 @@ class FakeImages:
     def __init__(self, path: str) -> None:
         self.host = f"unix://{path}"
         self.images: dict[str, Json] = {}
+        self.imported = b""
         self.registry: dict[str, Json] = {}
         self.refusal: tuple[int, str] | None = None
         """What a pull is answered with instead of an image."""
@@ -103,7 +104,7 @@ class FakeImages:
         if path == "/images/prune":
             return 200, [{"ImagesDeleted": None}]
         if path == "/images/create":
-            return self._import(query) if "fromSrc" in query else self._pull(f"{query['fromImage']}:{query['tag']}")
+            return self._import(query, body) if "fromSrc" in query else self._pull(f"{query['fromImage']}:{query['tag']}")
         return self._load(body) if path == "/images/load" else self._build(query, body)
 
     def _delete(self, name: str) -> tuple[int, list[Json]]:
@@ -112,7 +113,8 @@ class FakeImages:
         self.images.pop(name, None)
         return 200, []
 
-    def _import(self, query: Json) -> tuple[int, list[Json]]:
+    def _import(self, query: Json, body: bytes) -> tuple[int, list[Json]]:
+        self.imported = body
         self.images[f"{query['repo']}:{query['tag']}"] = image("imported", {"discovery.consul.made": "image"} if "LABEL" in query["changes"] else {})
         return 200, [{"status": "sha256:imported"}]
 

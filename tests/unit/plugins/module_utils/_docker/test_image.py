@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
+import tarfile
 import tempfile
 import typing as t
 
@@ -235,7 +237,24 @@ class TestBuild:
 
 
 def test_a_folder_becomes_an_image_without_what_apt_left(fake: FakeImages, tmp_path: pathlib.Path) -> None:
-    assert outcome(fake, Entry("localhost/base:1", rootfs=str(tmp_path))).action == "import"
+    for name in (
+        "etc/os-release",
+        "usr/bin/su",
+        "var/cache/apt/archives/a.deb",
+        "var/cache/apt/pkgcache.bin",
+        "var/lib/apt/lists/deb_x",
+        "var/log/bootstrap.log",
+    ):
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(name)
+    (tmp_path / "root/usr/bin/su").chmod(0o4755)
+    (tmp_path / "root/bin").symlink_to("usr/bin")
+    assert outcome(fake, Entry("localhost/base:1", rootfs=str(tmp_path / "root"))).action == "import"
+    with tarfile.open(fileobj=io.BytesIO(fake.imported)) as tar:
+        found = {member.name: member for member in tar.getmembers()}
+    assert {name for name, member in found.items() if not member.isdir()} == {"./etc/os-release", "./usr/bin/su", "./bin"}
+    assert (found["./usr/bin/su"].mode, found["./bin"].linkname, found["./etc"].uname) == (0o4755, "usr/bin", "")
+    assert list(tmp_path.iterdir()) == [tmp_path / "root"]
     assert fake.images["localhost/base:1"]["Config"]["Labels"] == {MADE_LABEL: "image"}
 
 
