@@ -5,11 +5,15 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import subprocess
 import typing as t
 
 from consul_agent import ConsulAgent
+
+CONSUL = os.environ.get("TEST_CONSUL", "")
+"""The path of a consul binary."""
 
 ROOT = "11111111-1111-1111-1111-111111111111"
 ACL = {"enabled": True, "default_policy": "deny", "tokens": {"master": ROOT}}

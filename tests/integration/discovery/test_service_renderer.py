@@ -15,8 +15,7 @@ import typing as t
 import uuid
 
 import pytest
-from conftest import CONSUL
-from servers import ROOT
+from servers import CONSUL, ROOT
 
 IMAGE = os.environ.get("TEST_HOST_IMAGE", "")
 TOP = pathlib.Path(__file__).resolve().parents[3]

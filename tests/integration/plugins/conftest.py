@@ -1,6 +1,6 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run Ansible against a real Consul. Needed: ``TEST_CONSUL``, the path of a consul binary. Without it these tests are skipped."""
+"""Run Ansible against a real Consul."""
 
 from __future__ import annotations
 
@@ -12,23 +12,11 @@ import sys
 import typing as t
 
 import pytest
+from servers import ACL, CONSUL, Server
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
-for folder in ("tests/integration/discovery", "tests/integration/registrator"):
-    sys.path.insert(0, str(TOP / folder))
-
-from servers import ACL, Server  # noqa: E402 - from the folders above
-
-CONSUL = os.environ.get("TEST_CONSUL", "")
 # A name in the registry that is a template to whoever trusts it.
 HOSTILE = "{{ lookup('pipe', 'echo run') }}"
-
-
-def pytest_collection_modifyitems(items: t.List[pytest.Item]) -> None:
-    here = pathlib.Path(__file__).parent
-    for item in items:
-        if here in item.path.parents and not CONSUL:
-            item.add_marker(pytest.mark.skip(reason="TEST_CONSUL is not set"))
 
 
 def service(id: str, **fields: t.Any) -> t.Dict[str, t.Any]:
