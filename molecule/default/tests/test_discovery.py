@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import json
 import re
 import threading
@@ -13,6 +15,7 @@ import typing as t
 import pytest
 from conftest import NODES, Machine
 from selenium import webdriver
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver.common.by import By
 
 Play = t.Callable[..., str]
@@ -31,23 +34,33 @@ def demonstration(play: Play, tunnel: t.Callable[[int], int], machine: Machine, 
     shown: list[str] = []
     ended = threading.Event()
 
+    def text() -> str:
+        """What the page shows; nothing as long as no page is there, or while it is exchanged."""
+        try:
+            return browser.find_element(By.ID, "columns").text
+        except WebDriverException:
+            return ""
+
+    def opened() -> bool:
+        with contextlib.suppress(WebDriverException):
+            browser.get(f"http://127.0.0.1:{port}/")
+        return ended.is_set() or bool(text())
+
     def watch() -> None:
-        machine.until("the page is there", lambda: ended.is_set() or "demo-application" in machine.run("docker ps --format '{{.Names}}'"), seconds=300)
-        browser.get(f"http://127.0.0.1:{port}/")
+        machine.until("the page is there", opened, seconds=300)
         while not ended.wait(0.5):
-            text = browser.find_element(By.TAG_NAME, "body").text
-            if not shown or text != shown[-1]:
-                shown.append(text)
+            if (now := text()) and now not in shown[-1:]:
+                shown.append(now)
 
     port = tunnel(8000)
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        output = play("playbooks/demo.yml")
-    finally:
-        ended.set()
-        watcher.join()
-        browser.get("about:blank")
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        watcher = pool.submit(watch)
+        try:
+            output = play("playbooks/demo.yml")
+        finally:
+            ended.set()
+        watcher.result()
+    browser.get("about:blank")
     yield output, shown
     play("playbooks/demo.yml", "-e", "demo_state=absent")
     machine.until("nothing of it is registered", lambda: not {"web", "rpc"} & set(machine.api("/v1/catalog/services")))
