@@ -94,14 +94,15 @@ options:
     description:
       - V(none) takes one reading and reports.
       - V(healthy) waits until all rules are met.
-      - V(degraded) waits until the cluster serves - there is a leader, and a key can be written.
-      - V(spare) waits until it serves and would go on when the server O(node) stopped, as a quorum of sound voters is left.
-      - V(voter) waits until it serves and the server O(node) is a sound voter, which has caught up.
+      - V(serving) waits until the cluster serves - there is a leader, and a key can be written.
+      - V(can_lose_node) waits until it serves and would go on when the server O(node) stopped, as a quorum of sound voters is left.
+      - V(node_is_voter) waits until it serves and the server O(node) is a sound voter, which has caught up.
+      - V(degraded), V(spare) and V(voter) are the former names of these three. The next major release does not know them any more.
     type: str
-    choices: [none, healthy, degraded, spare, voter]
+    choices: [none, healthy, serving, can_lose_node, node_is_voter, degraded, spare, voter]
     default: none
   node:
-    description: The server that O(wait_for=spare) and O(wait_for=voter) are about.
+    description: The server that O(wait_for=can_lose_node) and O(wait_for=node_is_voter) are about.
     type: str
   timeout:
     description: How many seconds to wait.
@@ -296,11 +297,13 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule, missing_required_lib
 from ansible_collections.discovery.consul.plugins.module_utils._consul.client import LibraryMissingError
-from ansible_collections.discovery.consul.plugins.module_utils._consul.health import check
+from ansible_collections.discovery.consul.plugins.module_utils._consul.health import FORMER_WAITS, NODE_WAITS, check
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 
 NODE = {"name": {"type": "str", "required": True}, "address": {"type": "str"}, "http": {"type": "str"}, "dns": {"type": "str"}}
 RULES = ["servers", "leader", "raft_peers", "autopilot", "replication", "write", "members", "catalog", "dns", "checks", "security"]
+
+WAITS = ["none", "healthy", "serving", "can_lose_node", "node_is_voter", *FORMER_WAITS]
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "accept_unknown": {"type": "list", "elements": "str", "choices": RULES, "default": []},
@@ -326,7 +329,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "timeout": {"type": "float", "default": 60},
     "token": {"type": "str", "no_log": True},
     "validate_certs": {"type": "bool", "default": True},
-    "wait_for": {"type": "str", "choices": ["none", "healthy", "degraded", "spare", "voter"], "default": "none"},
+    "wait_for": {"type": "str", "choices": WAITS, "default": "none"},
 }
 
 
@@ -335,7 +338,7 @@ def main() -> None:
         argument_spec=ARGUMENTS,
         supports_check_mode=True,
         required_by={"client_key": "client_cert"},
-        required_if=[("wait_for", what, ["node"]) for what in ("spare", "voter")],
+        required_if=[("wait_for", what, ["node"]) for what in NODE_WAITS],
     )
     try:
         result = check(module.params, module.check_mode)

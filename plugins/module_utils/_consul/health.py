@@ -33,6 +33,13 @@ class HealthError(OperatorError):
     """What was asked for cannot be checked, as a sentence for the operator."""
 
 
+FORMER_WAITS = {"degraded": "serving", "spare": "can_lose_node", "voter": "node_is_voter"}
+"""Names of `wait_for` that older plays use, with those of today."""
+
+NODE_WAITS = ("can_lose_node", "node_is_voter", "spare", "voter")
+"""Those that are about one server."""
+
+
 @dataclass(frozen=True)
 class Patience:
     """What to wait for, how long, and how many good readings in a row prove it."""
@@ -47,15 +54,15 @@ class Patience:
         return {
             "none": True,
             "healthy": verdict.level == "healthy",
-            "degraded": verdict.serving,
-            "spare": verdict.can_spare(self.node),
-            "voter": verdict.serving and self.node in verdict.sound,
+            "serving": verdict.serving,
+            "can_lose_node": verdict.can_lose(self.node),
+            "node_is_voter": verdict.serving and self.node in verdict.sound,
         }[self.wait_for]
 
     @property
     def wanted(self) -> str:
         """What is waited for, in words."""
-        words = {"degraded": "serving", "spare": f"able to do without {self.node}", "voter": f"served by {self.node} too, as a voter that has caught up"}
+        words = {"can_lose_node": f"able to do without {self.node}", "node_is_voter": f"served by {self.node} too, as a voter that has caught up"}
         return words.get(self.wait_for, self.wait_for)
 
 
@@ -96,7 +103,8 @@ def check(params: Json, check_mode: bool) -> Json:
     if any(node.dns for node in nodes) and "dns" not in limits.skip:
         dns.check_library()
     reader = _reader(params, nodes, limits)
-    patience = Patience(params["wait_for"], params["node"], params["timeout"], params["samples"], params["interval"])
+    wait_for = FORMER_WAITS.get(params["wait_for"], params["wait_for"])
+    patience = Patience(wait_for, params["node"], params["timeout"], params["samples"], params["interval"])
     outcome = watch(lambda: rules.judge(nodes, reader.read(), limits), patience)
     result = _result(outcome, rules.skipped(outcome.verdict.rules, nodes, limits))
     if not outcome.reached:
@@ -113,7 +121,7 @@ def expected_nodes(params: Json) -> list[Expected]:
         raise HealthError(f"{double} is among the servers and clients more than once. Give each node its own name.")
     if not params["servers"]:
         raise HealthError("No server is expected, so there is nothing to judge. Name the servers in `servers`.")
-    if params["wait_for"] in ("spare", "voter") and params["node"] not in [server["name"] for server in params["servers"]]:
+    if params["wait_for"] in NODE_WAITS and params["node"] not in [server["name"] for server in params["servers"]]:
         raise HealthError(f"{params['node']} is to be waited for, but is not among the servers. Name one of them in `node`.")
     trust = params["ca_cert"]
     if trust and not os.path.isfile(trust) and any(str(node.http).startswith("https:") for node in nodes):

@@ -66,7 +66,7 @@ class Verdict:
     sound: frozenset[str] = frozenset()
     quorum: int = 1
 
-    def can_spare(self, name: str | None) -> bool:
+    def can_lose(self, name: str | None) -> bool:
         """Whether keys can still be written when this server stops."""
         return self.serving and len(self.sound - {name}) >= self.quorum
 

@@ -53,9 +53,9 @@ class Clock:
         # One bad reading, and the count begins anew.
         ([GOOD, GOOD, POOR, GOOD], Patience("healthy", samples=3), 6, True),
         ([VEILED], Patience("healthy", timeout=3), 3, False),
-        ([DOWN, POOR], Patience("degraded"), 2, True),
-        ([VEILED], Patience("degraded"), 1, True),
-        ([DOWN], Patience("degraded", timeout=5), 5, False),
+        ([DOWN, POOR], Patience("serving"), 2, True),
+        ([VEILED], Patience("serving"), 1, True),
+        ([DOWN], Patience("serving", timeout=5), 5, False),
         ([DOWN], Patience("healthy", timeout=0), 1, False),
         ([GOOD], Patience("healthy", timeout=0), 1, True),
         ([GOOD], Patience("healthy", timeout=2, samples=9), 2, False),
@@ -82,7 +82,7 @@ def test_it_never_takes_longer_than_the_timeout_and_one_reading(timeout: float, 
     [
         (
             "leader_killed",
-            "degraded",
+            "serving",
             ["The cluster is unavailable after 60 s, not serving. Rule leader: 127.0.31.", "still named", "Start servers until", "write"],
         ),
         ("leader_pruned", "healthy", ["The cluster is degraded after 60 s, not healthy. Rule servers: s1 does not say who it is", "Start the servers"]),
@@ -151,6 +151,16 @@ def test_the_module_from_options_to_result() -> None:
     assert [node["voter"] for node in result["nodes"]] == [True, True, True, False]
     assert {token for agent in cluster.agents.values() for *_rest, token in agent.log} == {"secret"}
     assert "secret" not in str(result)
+
+
+@pytest.mark.parametrize(("former", "name"), [("degraded", "serving"), ("spare", "can_lose_node"), ("voter", "node_is_voter")])
+def test_a_former_name_waits_for_the_same(former: str, name: str) -> None:
+    with Cluster("leader_killed") as cluster:
+        sentences = [
+            check(params(servers=given(cluster, True), wait_for=wait, node="s2", timeout=0, skip_rules=["dns"]), False)["failure"] for wait in (former, name)
+        ]
+    assert [sentence.split(" after ")[0] for sentence in sentences] == ["The cluster is unavailable"] * 2
+    assert len({re.search(r"not (.+?)\. Rule", sentence)[1] for sentence in sentences}) == 1  # type: ignore[index]
 
 
 def test_the_module_in_check_mode_writes_nothing() -> None:
