@@ -142,19 +142,27 @@ def call(role: str, options: Json, resolved: t.Container[str]) -> str:
 
 
 def table(specs: Json) -> str:
-    """A README's tables, one per entry point."""
-    out = ""
-    for entry, spec in specs["argument_specs"].items():
-        out += f"\n{' '.join(_lines(spec.get('description', '')))}\n\n" if len(specs["argument_specs"]) > 1 else "\n"
-        out += "| variable | type | default | meaning |\n|---|---|---|---|\n"
-        for name, option in sorted(spec.get("options", {}).items()):
-            kind = option.get("type", "str") + (f" of {option['elements']}" if "elements" in option else "")
-            default = "**required**" if option.get("required") else f"`{_inline(option['default'])}`" if "default" in option else ""
-            choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
-            text = " ".join(_lines(option["description"])) + choices
-            out += f"| `{name}` | {kind} | {default} | {text.replace('|', chr(92) + '|')} |\n"
-        del entry
-    return out + "\n"
+    """A README's table of variables, and what its other entry points are for."""
+    main = specs["argument_specs"]["main"]
+    others = {entry: spec for entry, spec in specs["argument_specs"].items() if entry != "main"}
+    out = "\n" + _options(main["options"]) + "\n"
+    if others:
+        out += "## Entry points\n\nOther roles and playbooks use these with `include_role` and `tasks_from`. They take the variables above, too.\n"
+    for entry, spec in others.items():
+        out += f"\n### {entry}\n\n{spec['short_description']}. {' '.join(_lines(spec['description']))}\n"
+        out += "\n" + _options(spec["options"]) if spec["options"] else ""
+    return out + "\n" if others else out
+
+
+def _options(options: Json) -> str:
+    out = "| variable | type | default | meaning |\n|---|---|---|---|\n"
+    for name, option in sorted(options.items()):
+        kind = option.get("type", "str") + (f" of {option['elements']}" if "elements" in option else "")
+        default = "**required**" if option.get("required") else f"`{_inline(option['default'])}`" if "default" in option else ""
+        choices = f" One of {', '.join(f'`{choice}`' for choice in option['choices'])}." if "choices" in option else ""
+        text = " ".join(_lines(option["description"])) + choices
+        out += f"| `{name}` | {kind} | {default} | {text.replace('|', chr(92) + '|')} |\n"
+    return out
 
 
 def example(text: str) -> str:

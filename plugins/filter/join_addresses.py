@@ -50,7 +50,7 @@ def join_addresses(hosts: t.Iterable[str], hostvars: t.Mapping[str, t.Any]) -> l
 
 def _address(host: str, variables: t.Mapping[str, t.Any]) -> str:
     given = variables.get("consul_agent_advertise_addr")
-    if given and not variables.get("__consul_agent_address_found"):
+    if given and not variables.get("consul_agent_address_found"):
         return str(given)
     if variables.get("ansible_connection") == "local":
         return str(given or "")

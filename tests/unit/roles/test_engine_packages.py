@@ -28,9 +28,9 @@ def wanted(distribution: str, release: str, **variables: t.Any) -> list[str]:
         **TABLE,
         **variables,
     }
-    for name in ("__docker_engine_release", "__docker_engine_wanted"):
+    for name in ("__docker_engine_release", "docker_engine_packages_wanted"):
         given[name] = jinja2.Template(INSTALL[name]).render(given).strip()
-    return t.cast("list[str]", ast.literal_eval(given["__docker_engine_wanted"]))
+    return t.cast("list[str]", ast.literal_eval(given["docker_engine_packages_wanted"]))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ def test_given_addresses_first_then_where_ansible_reaches_the_host() -> None:
 
 def test_an_address_that_was_looked_up_changes_nothing() -> None:
     before = {"a": {"ansible_host": "192.0.2.1", "consul_agent_interface": "eth1", "consul_agent_advertise_addr": ""}}
-    after = {"a": {**before["a"], "consul_agent_advertise_addr": "10.0.0.1", "__consul_agent_address_found": True}}
+    after = {"a": {**before["a"], "consul_agent_advertise_addr": "10.0.0.1", "consul_agent_address_found": True}}
     assert join_addresses(["a"], before) == join_addresses(["a"], after) == ["192.0.2.1"]
 
 
