@@ -116,6 +116,13 @@ def test_the_renderer_comes_runs_changes_and_goes(host: Host) -> None:
     assert code != 0 and "There is no user nobody-knows" in said
     assert host.run(f"systemctl show --value --property=ExecMainPID {UNIT}") == started
 
+    # A run that was interrupted after it had written the configuration, and before the restart.
+    host.run("rm /etc/consul-discovery/started-with")
+    assert host.play("--check")[:2] == (0, 1)
+    assert host.play()[:2] == (0, 2)
+    assert host.run(f"systemctl show --value --property=ExecMainPID {UNIT}") != started
+    assert host.play()[:2] == (0, 0)
+
     (host.folder / "other.conf.j2").write_text(TEMPLATE + "# other\n")
     assert host.play(template={"source": "other.conf.j2"})[0] == 0
     host.until(f"cat {TARGET}", "# other")
