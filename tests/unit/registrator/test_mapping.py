@@ -158,6 +158,14 @@ def test_a_name_from_a_label_is_looked_at_too() -> None:
     assert result.services == ()
 
 
+def test_the_name_of_consuls_servers_is_theirs() -> None:
+    for env in (["SERVICE_NAME=consul"], ["SERVICE_80_NAME=consul"]):
+        found = mapped(Options(registry="consul://127.0.0.1:8500"), env=env)
+        assert [service.name for service in found.services].count("consul") == 0
+        assert "is that of Consul's servers" in found.warnings[0]
+    assert [service.name for service in mapped(Options(registry="etcd://127.0.0.1:2379/services"), env=["SERVICE_NAME=consul"]).services] == ["consul"]
+
+
 def test_names_that_are_not_allowed() -> None:
     options = Options(allowed_names=("app-*", "web"))
     assert [only(options, env=[f"SERVICE_NAME={name}"]).name for name in ("web", "app-1")] == ["web", "app-1"]

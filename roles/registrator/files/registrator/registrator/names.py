@@ -15,6 +15,9 @@ LONGEST = 255  # bytes; two of them and a prefix fit into the 512 of a key in Co
 RESERVED = "?#"
 DOTS = (".", "..")
 
+OF_SERVERS = "consul"
+"""The service that Consul's servers register of themselves. Who joins, asks the health check or looks for a server by DNS finds it by this name."""
+
 
 def unfit(text: str) -> str:
     """Return why a text can be neither an id nor a name; an empty string when it can."""
