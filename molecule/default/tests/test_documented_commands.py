@@ -55,7 +55,10 @@ def test_commands_print_what_their_page_says(machine: Machine, run: t.Callable[[
     before = re.search(r"^docker run .*?(?=^```)", text, re.M | re.S)
     if before is not None:
         run(before[0])
-    machine.until("the service is found", lambda: "SRV" in run("dig @127.0.0.1 -p 8600 hello.service.consul SRV | grep -c 'IN.SRV.1 1' && echo SRV || true") if before else True)
+    machine.until(
+        "the service is found",
+        lambda: "SRV" in run("dig @127.0.0.1 -p 8600 hello.service.consul SRV | grep -c 'IN.SRV.1 1' && echo SRV || true") if before else True,
+    )
     found = told(text)
     assert len(found) >= 3
     for command, printed in found:

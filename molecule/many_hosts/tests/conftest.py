@@ -90,10 +90,16 @@ class Node:
 
 
 def environment() -> dict[str, str]:
-    """What Molecule runs playbooks with."""
+    """What Molecule runs playbooks with, but for pipelining: converge is the run with Ansible's defaults, and each one after it takes less time."""
     own = {name: value for name, value in os.environ.items() if "COLOR" not in name}
     given = {"ANSIBLE_CONFIG": str(PROJECT / "ansible.cfg"), **SETTINGS["provisioner"].get("env", {})}
-    return {**own, "MOLECULE_PROJECT_DIRECTORY": str(PROJECT), "ANSIBLE_HOST_KEY_CHECKING": "false", **{name: expanded(text) for name, text in given.items()}}
+    return {
+        **own,
+        "MOLECULE_PROJECT_DIRECTORY": str(PROJECT),
+        "ANSIBLE_HOST_KEY_CHECKING": "false",
+        "ANSIBLE_PIPELINING": "true",
+        **{name: expanded(text) for name, text in given.items()},
+    }
 
 
 def expanded(text: str) -> str:
