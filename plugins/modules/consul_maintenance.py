@@ -48,6 +48,9 @@ options:
     default: 30
   datacenters:
     description: Has no meaning here, since an agent is in one datacenter.
+    type: list
+    elements: str
+    default: []
 notes:
   - The token needs C(node:write) on the node, or C(service:write) on the service, and C(node:read) and C(service:read).
 """
