@@ -44,7 +44,8 @@ RETURN = r"""
 _value:
   description:
     - Dictionaries, each with its owner. One has a C(secret) where C(consul_agent_acl_agent_token) or C(consul_agent_acl_services_token) is given, and
-      an empty one when it is absent. Otherwise the secret is kept in the folder C(consul_agent_secrets), where the lookup P(discovery.consul.token_secrets#lookup) finds it.
+      an empty one when it is absent. Otherwise the secret is kept in the folder C(consul_agent_secrets), where the lookup
+      P(discovery.consul.token_secrets#lookup) finds it.
   type: list
   elements: dict
 """

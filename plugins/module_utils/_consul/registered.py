@@ -69,8 +69,10 @@ class Proof:
         missing = self.missing()
         if not missing:
             return f"The agent of {self.node} still has {', '.join(self.left())} after {wait:g} s, which are not declared any more."
-        where = [f"{ident} ({'refused by the servers, or not told yet' if _is(self.agent.get(ident), self.wanted[ident]) else 'not read by the agent'})"
-                 for ident in missing]
+        where = [
+            f"{ident} ({'refused by the servers, or not told yet' if _is(self.agent.get(ident), self.wanted[ident]) else 'not read by the agent'})"
+            for ident in missing
+        ]
         return (
             f"The catalog has not these services of {self.node} as they are declared, after {wait:g} s: {', '.join(where)}. The agent's log says why: "
             "'blocked by ACLs' is a token without service:write on the name, and 'ACL not found' a token that does not exist. Run the play of the servers, "

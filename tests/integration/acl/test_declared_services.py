@@ -159,7 +159,8 @@ def test_a_prepared_query_is_made_once_changed_and_answered_by_dns(consul: Serve
     changed = asked(consul, other)
     assert changed["changes"] == [{"action": "update", "name": "database"}] and not asked(consul, other)["changed"]
     (held,) = consul.get("/v1/query")
-    assert held["Service"]["Failover"] == {"NearestN": 2, "Datacenters": ["dc2", "dc3"]} and changed["diff"]["before"]["database"]["Service"]["Tags"] == ["primary"]
+    assert held["Service"]["Failover"] == {"NearestN": 2, "Datacenters": ["dc2", "dc3"]}
+    assert changed["diff"]["before"]["database"]["Service"]["Tags"] == ["primary"]
     assert asked(consul, {"name": "database", "state": "absent"})["changed"] and consul.get("/v1/query") == []
     assert not asked(consul, {"name": "database", "state": "absent"})["changed"]
 

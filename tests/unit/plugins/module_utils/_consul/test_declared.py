@@ -90,12 +90,13 @@ def test_programs_are_checks_where_the_agent_runs_them() -> None:
     assert judged({**DB, "checks": [{"args": ["/bin/true"], "interval": "1s"}]}, scripts=True) == []
 
 
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=6
+anything = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=6)
+
+
+@given(
+    service=st.dictionaries(st.sampled_from([*declared.SERVICE_KEYS, "x"]), anything),
+    check=st.dictionaries(st.sampled_from([*declared.CHECK_KEYS]), anything),
 )
-
-
-@given(service=st.dictionaries(st.sampled_from([*declared.SERVICE_KEYS, "x"]), anything), check=st.dictionaries(st.sampled_from([*declared.CHECK_KEYS]), anything))
 def test_whatever_an_inventory_holds_is_judged_on_one_line(service: Json, check: Json) -> None:
     assert all(len(one.splitlines()) == 1 for one in judged(service, {**service, "checks": [check]}, check))
     assert all(len(one.splitlines()) == 1 for one in declared.warnings([service, {**service, "checks": [check]}], own_network=True))
