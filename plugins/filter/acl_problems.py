@@ -50,17 +50,18 @@ import typing as t
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.discovery.consul.plugins.module_utils._consul.acl_data import PLURAL, AclError, declared
 from ansible_collections.discovery.consul.plugins.module_utils._consul.acl_options import ACL_ARGUMENTS
+from ansible_collections.discovery.consul.plugins.plugin_utils.values import plain
 
 Json = t.Dict[str, t.Any]
 
 OWN_POLICIES = "discovery-"
 OWN_TOKENS = ("management", "dns", "health", "operator", "registrator")
-OWN_AGENTS = "agent-"
+OWN_NODES = ("agent-", "services-")
 
 
 def acl_problems(policies: list[Json], roles: list[Json], tokens: list[Json]) -> list[str]:
     """One sentence for each thing that is wrong."""
-    options = _plain({"owner": "inventory", "policies": policies, "roles": roles, "tokens": tokens})
+    options = plain({"owner": "inventory", "policies": policies, "roles": roles, "tokens": tokens})
     judged = ArgumentSpecValidator(ACL_ARGUMENTS).validate(options)
     if judged.error_messages:
         return [f"consul_agent_acl_*: {message}." for message in judged.error_messages]
@@ -73,7 +74,7 @@ def acl_problems(policies: list[Json], roles: list[Json], tokens: list[Json]) ->
     wrong += [
         f"The token {one['name']} cannot be declared, since the collection has one of that name itself. Give yours another name."
         for one in found["tokens"]
-        if one["name"] in OWN_TOKENS or one["name"].startswith(OWN_AGENTS)
+        if one["name"] in OWN_TOKENS or one["name"].startswith(OWN_NODES)
     ]
     wrong += [
         f"The {kind} {one['name']} names an owner. What the inventory declares belongs to the inventory, so leave the owner out."
@@ -86,15 +87,6 @@ def acl_problems(policies: list[Json], roles: list[Json], tokens: list[Json]) ->
     except AclError as exc:
         wrong.append(str(exc))
     return wrong
-
-
-def _plain(value: t.Any) -> t.Any:
-    """The value itself, where Ansible gives one whose templates are resolved as it is looked at, and which must not be copied."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list):
-        return [_plain(one) for one in value]
-    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
 
 
 class FilterModule:

@@ -148,6 +148,25 @@ options:
       - UUID of the token that DNS queries are answered with. It needs C(node:read) and C(service:read) on what DNS may show.
       - Before Consul 1.17 it is also the token of HTTP calls that bring none.
     type: str
+  acl_services_token:
+    description:
+      - UUID of the token that O(services) are registered with, those that name no C(token) of their own. It needs C(service:write) on their names,
+        which a service identity gives.
+    type: str
+    version_added: "0.2.0"
+  services:
+    description:
+      - Services that are no containers, like a database on the host or an appliance elsewhere, as Consul's own objects in a configuration -
+        C(name), C(id), C(port), C(address), C(tags), C(meta), C(tagged_addresses), C(weights), C(enable_tag_override), C(token), and any number of
+        C(checks), each of one kind - C(http), C(tcp), C(udp), C(grpc), C(h2ping), C(ttl), C(args), C(os_service) or C(alias_service).
+      - A name is of lower-case letters, digits, dashes and underscores. The C(id) is the name when it is not given, and one of its kind on the node.
+      - A service without an C(address) is found at the node's. Checks are run by the agent, so an agent in a container's own network needs
+        addresses that are reached from there. Checks that are programs need O(enable_local_script_checks).
+      - A change is taken over without a restart. What is not declared any more is taken out of the catalog, and nothing else.
+    type: list
+    elements: dict
+    default: []
+    version_added: "0.2.0"
   node_id:
     description: UUID of the node. The agent makes one and keeps it with its data, which is better.
     type: str
@@ -327,6 +346,12 @@ gossip_keys:
   returned: when the image is on the engine
   type: int
   sample: 1
+former_services:
+  description: The ids of services that the node's configuration had before the run and does not have any more.
+  returned: when the image is on the engine
+  type: list
+  elements: str
+  sample: []
 container_name:
   description: Name of the container.
   returned: always
@@ -346,6 +371,7 @@ ARGUMENTS = {
     "acl_default_policy": {"type": "str", "choices": ["allow", "deny"]},
     "acl_dns_token": {"type": "str", "no_log": True},
     "acl_management_token": {"type": "str", "no_log": True},
+    "acl_services_token": {"type": "str", "no_log": True},
     "addresses": {"type": "dict", "default": {}},
     "advertise_addr": {"type": "str"},
     "auto_encrypt": {"type": "bool", "default": False},
@@ -390,6 +416,7 @@ ARGUMENTS = {
     "retry_max": {"type": "int", "default": 0},
     "server": {"type": "bool", "default": False},
     "server_rejoin_age_max": {"type": "str"},
+    "services": {"type": "list", "elements": "dict", "default": []},
     "skip_leave_on_interrupt": {"type": "bool"},
     "tls_ca": {"type": "str"},
     "tls_certificate": {"type": "str"},
@@ -408,7 +435,7 @@ def main() -> None:
         supports_check_mode=True,
         required_if=[("state", state, ["image"]) for state in ("started", "present", "stopped")],
     )
-    module.no_log_values.update(config.secrets(module.params["extra_config"]))
+    module.no_log_values.update(config.secrets(module.params["extra_config"]), config.secrets({"services": module.params["services"]}))
     engine = Engine(module.params["docker_host"], module.params["engine_timeout"])
     run(module, lambda: Node(engine, module.params), config.warnings(module.params))
 

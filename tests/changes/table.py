@@ -118,10 +118,18 @@ CHANGES = [
     ),
     Change(
         "a service",
-        {"extra_config": {"services": [{"name": "web", "port": 80}]}},
+        {"services": [{"name": "web", "port": 80}]},
         RELOAD,
-        ("config.services",),
+        ("config.services.web.name", "config.services.web.port"),
         proof=lambda node: "web" in node.ask("/v1/agent/services"),
+    ),
+    Change("a service that cannot be", {"services": [{"name": "web", "port": "80"}]}, refused="The service web has the port '80', which it cannot have"),
+    Change(
+        "another port of it, and a check",
+        {"services": [{"name": "web", "port": 81, "checks": [{"ttl": "1h"}]}]},
+        RELOAD,
+        ("config.services.web.checks", "config.services.web.port"),
+        proof=lambda node: node.ask("/v1/agent/services")["web"]["Port"] == 81,
     ),
     # Restarts.
     Change("raft's timers", {"raft_multiplier": 2}, RESTART, ("config.performance.raft_multiplier",)),

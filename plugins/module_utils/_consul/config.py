@@ -17,15 +17,20 @@ import re
 import typing as t
 import uuid
 
-from ansible_collections.discovery.consul.plugins.module_utils._consul import versions
+from ansible_collections.discovery.consul.plugins.module_utils._consul import declared, versions
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError
 from ansible_collections.discovery.consul.plugins.module_utils._docker.plan import RELOAD, RESTART, WRITE, Difference
+from ansible_collections.discovery.consul.plugins.module_utils._docker.spec import HOST
 
 Json = t.Dict[str, t.Any]
 
 HIDDEN = "(hidden)"
 
-SECRET = re.compile(r"(^|\.)(encrypt|acl\.tokens\..+|.*(password|secret|_token|license).*)$")
+SECRET = re.compile(
+    r"(^|\.)(encrypt|acl\.tokens\..+|token|.*(password|secret|_token|license).*|header\.(?i:.*(authorization|cookie|token|key|secret|password).*))$"
+)
+HIDDEN_KEYS = ("header", "token")
+"""What is hidden in a list, of which the whole is shown."""
 _NODE_NAME = re.compile(r"^[A-Za-z0-9-]+$")
 _GO_DURATION = re.compile(r"^(\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$")
 
@@ -76,7 +81,7 @@ def flatten(config: Json, prefix: str = "") -> Json:
 
 def changes(current: Json, wanted: Json, is_member: bool = True) -> list[Difference]:
     """What differs between two configurations, and what the agent needs to take it over. Secrets are not shown."""
-    have, want = flatten(current), flatten(wanted)
+    have, want = flatten(declared.by_id(current)), flatten(declared.by_id(wanted))
     different = [path for path in sorted({*have, *want}) if have.get(path) != want.get(path)]
     return [Difference(f"config.{path}", _shown(path, have.get(path)), _shown(path, want.get(path)), _needs(path, have, is_member)) for path in different]
 
@@ -88,7 +93,19 @@ def is_below(path: str, keys: t.Iterable[str]) -> bool:
 
 def secrets(config: Json) -> set[str]:
     """The values in `config` that must never be printed."""
-    return {value for path, value in flatten(config).items() if SECRET.search(path) and isinstance(value, str) and value}
+    return {value for path, value in _leaves(config) if SECRET.search(path) and isinstance(value, str) and value}
+
+
+def _leaves(value: t.Any, path: str = "") -> t.Iterator[tuple[str, t.Any]]:
+    """Every single value with its dotted key; what is in a list has the key of the list."""
+    if isinstance(value, dict):
+        for key, one in value.items():
+            yield from _leaves(one, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for one in value:
+            yield from _leaves(one, path)
+    else:
+        yield path, value
 
 
 def problems(options: Json) -> list[str]:
@@ -109,7 +126,7 @@ def warnings(options: Json) -> list[str]:
         found.append(
             "leave_on_terminate makes each stop of this server shrink the cluster: stopping two of three leaves one voter alone. Leave it off on servers."
         )
-    return found
+    return [*found, *declared.warnings(options.get("services") or [], (options.get("network") or HOST) != HOST)]
 
 
 def _bootstrap_problems(options: Json) -> t.Iterator[str]:
@@ -171,4 +188,10 @@ def _needs(path: str, have: Json, is_member: bool) -> str:
 
 
 def _shown(path: str, value: t.Any) -> t.Any:
-    return HIDDEN if value is not None and SECRET.search(path) else value
+    return HIDDEN if value is not None and SECRET.search(path) else _without_secrets(value)
+
+
+def _without_secrets(value: t.Any) -> t.Any:
+    if isinstance(value, dict):
+        return {key: HIDDEN if key in HIDDEN_KEYS else _without_secrets(one) for key, one in value.items()}
+    return [_without_secrets(one) for one in value] if isinstance(value, list) else value

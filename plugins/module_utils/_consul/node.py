@@ -14,7 +14,7 @@ import typing as t
 from dataclasses import replace
 
 from ansible_collections.discovery.consul.plugins.module_utils._consul import config as configuration
-from ansible_collections.discovery.consul.plugins.module_utils._consul import endpoint, extra_files, security, versions
+from ansible_collections.discovery.consul.plugins.module_utils._consul import declared, endpoint, extra_files, security, versions
 from ansible_collections.discovery.consul.plugins.module_utils._consul import folder as config_folder
 from ansible_collections.discovery.consul.plugins.module_utils._consul import image as consul_image
 from ansible_collections.discovery.consul.plugins.module_utils._consul.config import ConfigError
@@ -59,6 +59,7 @@ class Node:
             return self._converge_absent(check_mode)
         node = {"node_name": self.options["node_name"]}
         self._extra = extra_files.read(self.options["config_files"])
+        self._judge_services()
         consul_options = self._consul_options()
         self._judge(consul_options)
         converge.judge_engine(self.engine, self.name)
@@ -74,9 +75,9 @@ class Node:
         self._judge_release(plan, version)
         keys = len(security.keyring(self._data_directory()))
         warnings = [] if version <= versions.NEWEST_KNOWN or not plan.differences else [UNKNOWN_RELEASE.format(versions.show(version))]
-        result = Result(
-            Plans.of(recovered, plan), facts={**node, "image": image["Name"], "version": versions.show(version), "gossip_keys": keys}, warnings=warnings
-        )
+        former = sorted(declared.ids(config_folder.parse(self.folder.files()) or {}) - declared.ids(config))
+        facts = {**node, "image": image["Name"], "version": versions.show(version), "gossip_keys": keys, "former_services": former}
+        result = Result(Plans.of(recovered, plan), facts=facts, warnings=warnings)
         result.changed = bool(result.plan.differences)
         if not plan.differences:
             result.warnings += self._restless()
@@ -124,6 +125,7 @@ class Node:
         if not self.host_network:
             given["advertise_addr"] = given["advertise_addr"] or self.options["ipv4_address"]
             given["client_addr"] = given["client_addr"] or "0.0.0.0"
+        given["services"] = declared.written(given["services"] or [], self.options["acl_services_token"])
         given.update(security.settings(self.options, CONFIG_DIR))
         # A failed `join` ends the agent; what its user wants is to be a member, and that is retry_join.
         given["retry_join"] = list(dict.fromkeys([*(given["retry_join"] or []), *(self.options["join"] or [])]))
@@ -131,6 +133,16 @@ class Node:
 
     def _judge(self, consul_options: Json) -> None:
         found = [*configuration.problems(consul_options), *security.problems(self.options), *self._host_problems(consul_options)]
+        if found:
+            raise ConfigError(f"Node {self.options['node_name']}: {' '.join(found)}")
+
+    def _judge_services(self) -> None:
+        """Before they are looked at in any other way: a declared service may be anything that an inventory can hold."""
+        extra = self.options["extra_config"]
+        scripts = any((self.options["enable_local_script_checks"], extra.get("enable_script_checks"), extra.get("enable_local_script_checks")))
+        found = list(declared.problems(self.options["services"] or [], scripts))
+        if self.options["services"] and "services" in extra:
+            found.append("extra_config has services as well, which would replace those of the option services. Declare all of them there.")
         if found:
             raise ConfigError(f"Node {self.options['node_name']}: {' '.join(found)}")
 

@@ -4,7 +4,7 @@
 
 # Private to this collection: it may change in any release.
 
-"""Read from an agent with nothing but what comes with Ansible, so that a controller needs no Python library for Consul."""
+"""Ask an agent with nothing but what comes with Ansible, so that a controller needs no Python library for Consul."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Response:
 
 
 class Reader:
-    """One agent's HTTP API, read only: `http://10.0.0.11:8500`, `127.0.0.1:8500`, `unix:///run/consul.sock`."""
+    """One agent's HTTP API: `http://10.0.0.11:8500`, `127.0.0.1:8500`, `unix:///run/consul.sock`."""
 
     def __init__(self, url: str, token: str = "", ca_path: str | None = None, timeout: float = 30) -> None:
         self.url = url if "://" in url else f"http://{url}"
@@ -73,16 +73,23 @@ class Reader:
 
     def get(self, path: str, **params: str) -> Answer:
         """Ask once. The token goes to this address only: neither a redirection nor a proxy of the environment is followed."""
+        return self._ask("GET", path, params)
+
+    def put(self, path: str, **params: str) -> Answer:
+        """Tell it something that has no body."""
+        return self._ask("PUT", path, params)
+
+    def _ask(self, method: str, path: str, params: t.Mapping[str, str]) -> Answer:
         shown = self.url + path
         query = urlencode([item for item in params.items() if item[1]], quote_via=quote)
         try:
-            return answer_of(shown, self._open(f"{self._base}{path}?{query}"))
+            return answer_of(shown, self._open(method, f"{self._base}{path}?{query}"), may_be_empty=method == "PUT")
         except (OSError, HTTPException, ValueError) as exc:
             raise ConsulError(shown, reason_of(exc)) from exc
 
-    def _open(self, url: str) -> Response:
+    def _open(self, method: str, url: str) -> Response:
         try:
-            answer = open_url(url, headers=self._headers, use_proxy=False, follow_redirects="none", use_netrc=False, **self._options)
+            answer = open_url(url, method=method, headers=self._headers, use_proxy=False, follow_redirects="none", use_netrc=False, **self._options)
         except HTTPError as exc:
             answer = exc
         with answer:

@@ -31,7 +31,7 @@ KEYRING = "serf/local.keyring"
 
 CA_FILE, CERTIFICATE_FILE, KEY_FILE = "ca.pem", "certificate.pem", "key.pem"
 FILES = {"tls_ca": CA_FILE, "tls_certificate": CERTIFICATE_FILE, "tls_key": KEY_FILE}
-TOKENS = ("acl_agent_token", "acl_dns_token", "acl_management_token")
+TOKENS = ("acl_agent_token", "acl_dns_token", "acl_management_token", "acl_services_token")
 GOSSIP_KEYS, CA_KEYS = {"encrypt"}, {"ca_file", "tls.defaults.ca_file"}
 MANAGEMENT_KEYS = ("acl.tokens.master", "acl.tokens.initial_management")
 

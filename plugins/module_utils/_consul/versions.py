@@ -138,6 +138,7 @@ OPTIONS: dict[str, tuple[Key, ...]] = {
     "retry_max": (Key("retry_max"),),
     "server": (Key("server"),),
     "server_rejoin_age_max": (Key("server_rejoin_age_max", since=(1, 15, 3)),),
+    "services": (Key("services"),),
     "skip_leave_on_interrupt": (Key("skip_leave_on_interrupt"),),
     "ui": _renamed("ui", "ui_config.enabled", (1, 9, 0)),
     "verify_incoming": _renamed("verify_incoming_rpc", "tls.internal_rpc.verify_incoming", (1, 12, 0)),

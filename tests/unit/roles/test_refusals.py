@@ -81,6 +81,11 @@ THREE = {"consul": ["a.example.org", "b.example.org", "c.example.org"]}
         ({"consul_agent_node_name": "same"}, "have the same node name: same"),
         ({"consul_agent_acl_tokens": [{"name": "operator"}]}, "The token operator cannot be declared, since the collection has one of that name itself"),
         ({"consul_agent_acl_policies": [{"name": "shop", "rule": ""}]}, "policies.rule. Supported parameters include"),
+        (
+            {"consul_agent_services": [{"name": "db", "port": "5432"}]},
+            "What consul_agent_services declares for a.example.org cannot be. The service db has the port '5432', which it cannot have.",
+        ),
+        ({"consul_agent_prepared_queries": [{"name": "db"}]}, "The prepared query 'db' names no service."),
         ({"consul_agent_bootstrap": True}, "makes clusters of their own of a.example.org, b.example.org, c.example.org"),
     ],
     ids=[
@@ -90,6 +95,8 @@ THREE = {"consul": ["a.example.org", "b.example.org", "c.example.org"]}
         "one name for all",
         "a token of the collection's",
         "an option that does not exist",
+        "a service with a port that is none",
+        "a query for nothing",
         "each its own cluster",
     ],
 )

@@ -27,6 +27,7 @@ def test_what_is_right_has_no_problems() -> None:
         ([{"name": "discovery-dns"}], [], "The policy discovery-dns cannot be declared"),
         ([], [{"name": "operator"}], "The token operator cannot be declared"),
         ([], [{"name": "agent-node1"}], "The token agent-node1 cannot be declared"),
+        ([], [{"name": "services-node1"}], "The token services-node1 cannot be declared"),
         ([], [{"name": "shop", "owner": "dc1.cluster"}], "The token shop names an owner"),
         ([], [{"name": "../shop"}], "'../shop' is no name of a token"),
         ([], [{"name": "shop", "secret": "swordfish"}], "The secret of the token shop is no UUID"),
