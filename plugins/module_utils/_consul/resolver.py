@@ -213,7 +213,7 @@ def _resolved(wanted: Wanted, host: Host) -> dict[str, str]:
     if others:
         raise ResolverError(
             f"systemd-resolved has servers that belong to no network interface: {', '.join(others)}. It would ask one of these or Consul for the same names. "
-            "Give them to an interface, in the configuration of the network, instead of DNS= in resolved.conf; or use dnsmasq or unbound as the host's resolver."
+            "Give them to an interface, in the configuration of the network, instead of DNS= in resolved.conf; or use dnsmasq or unbound."
         )
     if not any(servers for link, servers in host.resolved_servers.items() if link != "Global"):
         raise ResolverError(
@@ -267,14 +267,14 @@ def _own(wanted: Wanted, host: Host) -> dict[str, str]:
         raise ResolverError("The host has no resolver of its own, and no systemd that one of ours could run under. Install dnsmasq or unbound on it.")
     if host.link:
         raise ResolverError(
-            f"{RESOLV_CONF} leads to {host.link}, which another program writes, so no resolver of ours can be named in it. Have that program name one that runs "
-            f"on the host, which is then found; or make {RESOLV_CONF} a file."
+            f"{RESOLV_CONF} leads to {host.link}, which another program writes, so no resolver of ours can be named in it. Have that program name one "
+            f"that runs on the host, which is then found; or make {RESOLV_CONF} a file."
         )
     taken = _who(host, OWN_ADDRESS)
     if taken and taken.unit != OWN_UNIT:
         raise ResolverError(
-            f"A resolver of ours would answer at {OWN_ADDRESS}, where {taken.program} does ({taken.unit or 'no unit of systemd'}), though {RESOLV_CONF} does not "
-            f"name it first. Name it there, or stop it."
+            f"A resolver of ours would answer at {OWN_ADDRESS}, where {taken.program} does ({taken.unit or 'no unit of systemd'}), though {RESOLV_CONF} does "
+            f"not name it first. Name it there, or stop it."
         )
     if not nameservers(without_own(host.resolv_conf)):
         raise ResolverError(f"{RESOLV_CONF} names no server that a resolver of ours could ask for all other names. Name one there.")

@@ -1,0 +1,126 @@
+# Copyright (c) The discovery.consul contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role consul_dns on a host with systemd: each resolver, a real Consul, an upstream resolver of the test, and an engine."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import typing as t
+
+import pytest
+from hosts import SystemdHost
+
+IMAGE = os.environ.get("TEST_DNS_HOST_IMAGE", "")
+OUTSIDE, THERE = "outside.example", "192.0.2.80"
+INSIDE, AGENT = "consul.service.consul", "10.99.0.1"
+UPSTREAM = "10.99.0.53"
+BRIDGE = "172.17.0.1"
+OURS = "find /etc -name '*discovery-consul*' -o -name 'consul-dns*' | sort"
+
+# How a host comes to have a resolver. The last one is a host whose servers are all elsewhere.
+RESOLVERS = {
+    "systemd-resolved": (
+        "umount /etc/resolv.conf; ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf && systemctl enable --now systemd-resolved && "
+        f"busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig && systemctl restart systemd-resolved && resolvectl dns eth0 {UPSTREAM}"
+    ),
+    "dnsmasq": (
+        f"printf 'no-resolv\\nserver={UPSTREAM}\\nlisten-address=127.0.0.1\\nbind-dynamic\\n' > /etc/dnsmasq.conf && systemctl enable --now dnsmasq && "
+        "echo nameserver 127.0.0.1 > /etc/resolv.conf"
+    ),
+    "unbound": (
+        f"printf 'server:\\n  do-ip6: no\\nforward-zone:\\n  name: .\\n  forward-addr: {UPSTREAM}\\n' > /etc/unbound/unbound.conf.d/site.conf && "
+        "systemctl enable --now unbound && echo nameserver 127.0.0.1 > /etc/resolv.conf"
+    ),
+    "own": f"printf 'search site.example\\nnameserver {UPSTREAM}\\n' > /etc/resolv.conf",
+}
+
+pytestmark = pytest.mark.skipif(not IMAGE, reason="TEST_DNS_HOST_IMAGE is not set")
+
+
+class DnsHost(SystemdHost):
+    def __init__(self, folder: pathlib.Path) -> None:
+        super().__init__(folder, IMAGE, "dns", "--volume=/var/lib/docker", python="/opt/discovery.consul/venv/bin/python")
+
+    def prepare(self, resolver: str) -> None:
+        self.until("systemctl is-system-running", "running")
+        self.run(f"ip address add {UPSTREAM}/32 dev lo; ip address add {AGENT}/32 dev lo")
+        self.run(
+            f"systemd-run --unit upstream dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --listen-address={UPSTREAM} --bind-interfaces "
+            f"--no-resolv --no-hosts --address=/{OUTSIDE}/{THERE}"
+        )
+        self.run_consul({"advertise_addr": AGENT})
+        self.run(RESOLVERS[resolver])
+        self.until(f"getent hosts {OUTSIDE}", THERE)
+
+    def play(self, *words: str, entry: str = "main", **variables: t.Any) -> t.Tuple[int, int, str]:
+        own = {
+            "consul_dns_outside_name": OUTSIDE,
+            "consul_dns_containers": "before_start",
+            "consul_dns_proof_seconds": 5,
+            "consul_dns_container_images": ["tiny"],
+        }
+        own.update(variables)
+        return self.play_role("consul_dns", own, *words, entry=entry)
+
+    def state(self) -> str:
+        """All that the role might change."""
+        return self.run(f"{OURS}; cat $({OURS}) /etc/resolv.conf /etc/docker/daemon.json 2>/dev/null; ls -l /etc/resolv.conf | cut -c 1-10")
+
+    def start_engine(self) -> None:
+        """With an image that has nothing but what asks for names."""
+        self.run("systemctl enable --now docker")
+        self.until("docker info --format '{{.ServerVersion}}'", ".")
+        self.run("tar -ch /usr/bin/sleep /usr/bin/getent $(ldd /usr/bin/getent | grep -o '/lib[^ ]*') 2>/dev/null | docker import - tiny")
+
+    def in_container(self, name: str) -> str:
+        return self.run(f"docker run --rm tiny getent hosts {name}")
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> t.Iterator[DnsHost]:
+    host = DnsHost(tmp_path)
+    try:
+        yield host
+    finally:
+        host.remove()
+
+
+@pytest.mark.parametrize("resolver", RESOLVERS)
+def test_names_are_found_on_a_host_and_in_its_containers(host: DnsHost, resolver: str) -> None:
+    host.prepare(resolver)
+    untouched = host.state()
+    code, changed, said = host.play("--check")
+    assert code == 0 and changed > 0 and host.state() == untouched, said
+
+    # Before the engine's first start, so that it need not be restarted. Its bridge is not there yet.
+    code, changed, said = host.play(entry="before_engine")
+    assert code == 0, said
+    assert BRIDGE in host.run("cat /etc/docker/daemon.json")
+    host.start_engine()
+    started = host.run("systemctl show --value --property=ExecMainPID docker")
+    code, changed, said = host.play()
+    assert (code, changed) == (0, 0), said
+    assert host.run("systemctl show --value --property=ExecMainPID docker") == started
+    assert AGENT in host.run(f"getent hosts {INSIDE}") and THERE in host.run(f"getent hosts {OUTSIDE}")
+    assert AGENT in host.in_container(INSIDE) and THERE in host.in_container(OUTSIDE)
+    assert host.run("docker ps --all --quiet") == ""
+    assert resolver == "systemd-resolved" or host.run("systemctl is-active systemd-resolved") == "inactive"
+
+    # Where no agent answers, what was there before is put back, and goes on.
+    good = host.state()
+    code, changed, said = host.play(consul_dns_servers=["127.0.0.1:8699"])
+    words = re.sub(r"\s+", " ", said)
+    assert code != 0 and "what was there before has been put back" in words and f"{INSIDE} is not found over UDP" in words, said
+    assert host.state() == good
+    assert AGENT in host.run(f"getent hosts {INSIDE}") and THERE in host.run(f"getent hosts {OUTSIDE}")
+
+    code, changed, said = host.play(consul_dns_state="absent")
+    assert code == 0, said
+    assert host.run(OURS) == "" and BRIDGE not in host.state()
+    assert INSIDE not in host.run(f"getent hosts {INSIDE}") and THERE in host.run(f"getent hosts {OUTSIDE}")
+    assert host.state().replace("{}\n", "") == untouched
+    assert host.play("--check", consul_dns_state="absent")[:2] == (0, 0)
+    if resolver == "systemd-resolved":
+        assert host.run("systemctl is-active systemd-resolved") == "active"
