@@ -53,6 +53,9 @@ options:
     type: list
     elements: str
     default: []
+  bridge:
+    description: The network interface that O(listen) belongs to. Where it is there and has another address, that is refused.
+    type: str
   networks:
     description: Who may ask at O(listen), where the resolver is unbound, which asks for that.
     type: list
@@ -133,6 +136,7 @@ from ansible_collections.discovery.consul.plugins.module_utils._consul.resolver_
 from ansible_collections.discovery.consul.plugins.module_utils._docker.errors import OperatorError, without_rights
 
 ARGUMENTS = {
+    "bridge": {"type": "str"},
     "domain": {"type": "str", "default": "consul"},
     "listen": {"type": "list", "elements": "str", "default": []},
     "networks": {"type": "list", "elements": "str", "default": []},
@@ -153,7 +157,7 @@ def main() -> None:
         return "" if code else said
 
     try:
-        host = read(run)
+        host = read(run, bridge=options["bridge"] or "")
         wanted = Wanted(options["resolver"], options["domain"], *(tuple(options[name]) for name in ("servers", "listen", "networks")))
         plan = make(wanted, host) if options["state"] == "present" else NOTHING
         result = steps(plan, host, former(ALL_FILES))

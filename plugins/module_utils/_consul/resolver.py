@@ -77,6 +77,8 @@ class Host:
     """The servers that systemd-resolved has, by network interface, and under `Global` those that belong to none."""
     settings: t.Mapping[str, t.Sequence[tuple[str, str]]] = field(default_factory=dict)
     """Keys and values in the configuration of dnsmasq and of unbound that is not ours."""
+    bridge: str = ""
+    """The address of the containers' bridge; empty when it is not there."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +142,11 @@ def judge(wanted: Wanted) -> None:
 def make(wanted: Wanted, host: Host) -> Plan:
     """The plan for a host, or a sentence that says why there is none."""
     judge(wanted)
+    if host.bridge and wanted.listen and host.bridge not in wanted.listen:
+        raise ResolverError(
+            f"The bridge of the containers has the address {host.bridge}, and not {', '.join(wanted.listen)}. Nothing was changed. Set "
+            f"consul_dns_bridge_address to {host.bridge}."
+        )
     resolver = find(host) if wanted.resolver == "auto" else wanted.resolver
     files, resolv_conf = {}, without_own(host.resolv_conf)
     if resolver == RESOLVED:

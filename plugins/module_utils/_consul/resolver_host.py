@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import glob
 import os
 import re
@@ -24,13 +25,14 @@ CONFIGURATION = {
     DNSMASQ: ("/etc/dnsmasq.conf", "/etc/dnsmasq.d/*"),
     UNBOUND: ("/etc/unbound/unbound.conf", "/etc/unbound/unbound.conf.d/*.conf"),
 }
+SIOCGIFADDR = 0x8915
 DNS_PORT = "0035"
 LISTENING = "07"
 """The state of a UDP socket that is bound to an address and no more, in /proc/net/udp."""
 
 
-def read(run: Run, root: str = "/") -> Host:
-    """Read the host."""
+def read(run: Run, root: str = "/", bridge: str = "") -> Host:
+    """Read the host, and the address of its network interface `bridge`."""
     path = os.path.join(root, RESOLV_CONF[1:])
     settings = {resolver: [pair for file in _files(root, resolver) for pair in parse_settings(text(file))] for resolver in CONFIGURATION}
     settings[RESOLVED] = parse_settings(text(os.path.join(root, FILES[RESOLVED][0][1:])))
@@ -43,7 +45,18 @@ def read(run: Run, root: str = "/") -> Host:
         systemd=int((re.findall(r"^systemd (\d+)", release) or ["0"])[0]),
         resolved_servers=parse_servers(run(["resolvectl", "dns"])) if any("resolve" in one.program for one in listeners) else {},
         settings=settings,
+        bridge=address_of(bridge) if bridge else "",
     )
+
+
+def address_of(interface: str) -> str:
+    """The IPv4 address of a network interface; nothing when it is not there or has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            answer = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", interface[:15].encode()))
+        except OSError:
+            return ""
+    return socket.inet_ntoa(answer[20:24])
 
 
 def former(paths: t.Iterable[str], root: str = "/") -> dict[str, str | None]:

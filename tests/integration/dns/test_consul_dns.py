@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import re
@@ -16,7 +17,8 @@ IMAGE = os.environ.get("TEST_DNS_HOST_IMAGE", "")
 OUTSIDE, THERE = "outside.example", "192.0.2.80"
 INSIDE, AGENT = "consul.service.consul", "10.99.0.1"
 UPSTREAM = "10.99.0.53"
-BRIDGE = "172.17.0.1"
+# Where the bridge is by default, there is the network of this machine's engine.
+BRIDGE = "172.29.0.1"
 OURS = "find /etc -name '*discovery-consul*' -o -name 'consul-dns*' | sort"
 
 # How a host comes to have a resolver. The last one is a host whose servers are all elsewhere.
@@ -52,12 +54,14 @@ class DnsHost(SystemdHost):
         )
         self.run_consul({"advertise_addr": AGENT})
         self.run(RESOLVERS[resolver])
+        self.run(f'mkdir -p /etc/docker && echo \'{{ "bip": "{BRIDGE}/16" }}\' > /etc/docker/daemon.json')
         self.until(f"getent hosts {OUTSIDE}", THERE)
 
     def play(self, *words: str, entry: str = "main", **variables: t.Any) -> t.Tuple[int, int, str]:
         own = {
             "consul_dns_outside_name": OUTSIDE,
             "consul_dns_containers": "before_start",
+            "consul_dns_bridge_address": BRIDGE,
             "consul_dns_proof_seconds": 5,
             "consul_dns_container_images": ["tiny"],
         }
@@ -97,7 +101,7 @@ def test_names_are_found_on_a_host_and_in_its_containers(host: DnsHost, resolver
     # Before the engine's first start, so that it need not be restarted. Its bridge is not there yet.
     code, changed, said = host.play(entry="before_engine")
     assert code == 0, said
-    assert BRIDGE in host.run("cat /etc/docker/daemon.json")
+    assert json.loads(host.run("cat /etc/docker/daemon.json")) == {"bip": f"{BRIDGE}/16", "dns": [BRIDGE]}
     host.start_engine()
     started = host.run("systemctl show --value --property=ExecMainPID docker")
     code, changed, said = host.play()
@@ -118,9 +122,9 @@ def test_names_are_found_on_a_host_and_in_its_containers(host: DnsHost, resolver
 
     code, changed, said = host.play(consul_dns_state="absent")
     assert code == 0, said
-    assert host.run(OURS) == "" and BRIDGE not in host.state()
+    assert host.run(OURS) == ""
     assert INSIDE not in host.run(f"getent hosts {INSIDE}") and THERE in host.run(f"getent hosts {OUTSIDE}")
-    assert host.state().replace("{}\n", "") == untouched
+    assert host.state().split() == untouched.split()
     assert host.play("--check", consul_dns_state="absent")[:2] == (0, 0)
     if resolver == "systemd-resolved":
         assert host.run("systemctl is-active systemd-resolved") == "active"

@@ -124,6 +124,12 @@ def test_what_would_not_work_is_refused(host: Host, words: str) -> None:
         resolver.make(ANY, host)
 
 
+def test_another_address_than_the_bridges_is_refused() -> None:
+    assert resolver.make(WITH_CONTAINERS, dataclasses.replace(DNSMASQ, bridge="172.17.0.1")).files
+    with pytest.raises(ResolverError, match=r"has the address 172\.18\.0\.1, and not"):
+        resolver.make(WITH_CONTAINERS, dataclasses.replace(DNSMASQ, bridge="172.18.0.1"))
+
+
 def test_servers_that_an_earlier_run_gave_are_no_others() -> None:
     earlier = dataclasses.replace(
         RESOLVED,

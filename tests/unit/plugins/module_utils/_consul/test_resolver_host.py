@@ -74,6 +74,11 @@ def test_a_whole_host(tmp_path: pathlib.Path) -> None:
     assert ("interface", "127.0.0.1@53") in host.settings["unbound"] and ("domain-insecure", "x") in host.settings["unbound"]
 
 
+def test_the_address_of_an_interface_is_read_where_it_is_there() -> None:
+    assert resolver_host.address_of("lo") == "127.0.0.1"
+    assert resolver_host.address_of("no-such-bridge-at-all") == ""
+
+
 def test_what_the_files_hold_is_told_from_their_absence(tmp_path: pathlib.Path) -> None:
     put(tmp_path, "etc/a", "")
     assert resolver_host.former(["/etc/a", "/etc/b"], str(tmp_path)) == {"/etc/a": "", "/etc/b": None}
