@@ -8,7 +8,9 @@ import json
 import os
 import pathlib
 import re
+import subprocess
 import typing as t
+import uuid
 
 import pytest
 from hosts import SystemdHost
@@ -16,7 +18,6 @@ from hosts import SystemdHost
 IMAGE = os.environ.get("TEST_DNS_HOST_IMAGE", "")
 OUTSIDE, THERE = "outside.example", "192.0.2.80"
 INSIDE, AGENT = "consul.service.consul", "10.99.0.1"
-UPSTREAM = "10.99.0.53"
 # Where the bridge is by default, there is the network of this machine's engine.
 BRIDGE = "172.29.0.1"
 OURS = "find /etc -name '*discovery-consul*' -o -name 'consul-dns*' | sort"
@@ -25,35 +26,45 @@ OURS = "find /etc -name '*discovery-consul*' -o -name 'consul-dns*' | sort"
 RESOLVERS = {
     "systemd-resolved": (
         "umount /etc/resolv.conf; ln -sf /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf && systemctl enable --now systemd-resolved && "
-        f"busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig && systemctl restart systemd-resolved && resolvectl dns eth0 {UPSTREAM}"
+        "busctl call org.freedesktop.DBus / org.freedesktop.DBus ReloadConfig && systemctl restart systemd-resolved && resolvectl dns eth0 UPSTREAM"
     ),
     "dnsmasq": (
-        f"printf 'no-resolv\\nserver={UPSTREAM}\\nlisten-address=127.0.0.1\\nbind-dynamic\\n' > /etc/dnsmasq.conf && systemctl enable --now dnsmasq && "
+        "printf 'no-resolv\\nserver=UPSTREAM\\nlisten-address=127.0.0.1\\nbind-dynamic\\n' > /etc/dnsmasq.conf && systemctl enable --now dnsmasq && "
         "echo nameserver 127.0.0.1 > /etc/resolv.conf"
     ),
     "unbound": (
-        f"printf 'server:\\n  do-ip6: no\\nforward-zone:\\n  name: .\\n  forward-addr: {UPSTREAM}\\n' > /etc/unbound/unbound.conf.d/site.conf && "
+        "printf 'server:\\n  do-ip6: no\\nforward-zone:\\n  name: .\\n  forward-addr: UPSTREAM\\n' > /etc/unbound/unbound.conf.d/site.conf && "
         "systemctl enable --now unbound && echo nameserver 127.0.0.1 > /etc/resolv.conf"
     ),
-    "own": f"printf 'search site.example\\nnameserver {UPSTREAM}\\n' > /etc/resolv.conf",
+    "own": "printf 'search site.example\\nnameserver UPSTREAM\\n' > /etc/resolv.conf",
 }
 
 pytestmark = pytest.mark.skipif(not IMAGE, reason="TEST_DNS_HOST_IMAGE is not set")
 
 
+class Upstream:
+    """A resolver on another machine, that knows one name."""
+
+    def __init__(self) -> None:
+        command = f"dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --no-resolv --no-hosts --address=/{OUTSIDE}/{THERE}"
+        self.container = docker("run", "--detach", f"--name=dns-upstream-{uuid.uuid4().hex[:8]}", IMAGE, *command.split())
+        self.address = docker("inspect", "--format={{.NetworkSettings.IPAddress}}", self.container)
+
+
+def docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+
 class DnsHost(SystemdHost):
-    def __init__(self, folder: pathlib.Path) -> None:
+    def __init__(self, folder: pathlib.Path, upstream: Upstream) -> None:
+        self.upstream = upstream
         super().__init__(folder, IMAGE, "dns", "--volume=/var/lib/docker", python="/opt/discovery.consul/venv/bin/python")
 
     def prepare(self, resolver: str) -> None:
         self.until("systemctl is-system-running", "running")
-        self.run(f"ip address add {UPSTREAM}/32 dev lo; ip address add {AGENT}/32 dev lo")
-        self.run(
-            f"systemd-run --unit upstream dnsmasq --keep-in-foreground --conf-file=/dev/null --pid-file= --listen-address={UPSTREAM} --bind-interfaces "
-            f"--no-resolv --no-hosts --address=/{OUTSIDE}/{THERE}"
-        )
+        self.run(f"ip address add {AGENT}/32 dev lo")
         self.run_consul({"advertise_addr": AGENT})
-        self.run(RESOLVERS[resolver])
+        self.run(RESOLVERS[resolver].replace("UPSTREAM", self.upstream.address))
         self.run(f'mkdir -p /etc/docker && echo \'{{ "bip": "{BRIDGE}/16" }}\' > /etc/docker/daemon.json')
         self.until(f"getent hosts {OUTSIDE}", THERE)
 
@@ -83,8 +94,15 @@ class DnsHost(SystemdHost):
 
 
 @pytest.fixture
-def host(tmp_path: pathlib.Path) -> t.Iterator[DnsHost]:
-    host = DnsHost(tmp_path)
+def upstream() -> t.Iterator[Upstream]:
+    upstream = Upstream()
+    yield upstream
+    docker("rm", "--force", "--volumes", upstream.container)
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path, upstream: Upstream) -> t.Iterator[DnsHost]:
+    host = DnsHost(tmp_path, upstream)
     try:
         yield host
     finally:
@@ -128,3 +146,32 @@ def test_names_are_found_on_a_host_and_in_its_containers(host: DnsHost, resolver
     assert host.play("--check", consul_dns_state="absent")[:2] == (0, 0)
     if resolver == "systemd-resolved":
         assert host.run("systemctl is-active systemd-resolved") == "active"
+
+
+def test_an_engine_is_never_restarted_where_that_stops_a_container(host: DnsHost) -> None:
+    host.prepare("own")
+    host.start_engine()
+    host.run("docker run --detach --name runs tiny sleep infinity")
+    running = "systemctl show --value --property=ExecMainPID docker; docker inspect --format '{{.State.StartedAt}}' runs"
+    before = host.run(running)
+    code, changed, said = host.play()
+    assert code == 0 and changed > 0 and "would have to be restarted, so it is left as it is" in re.sub(r"\s+", " ", said), said
+    assert host.run(running) == before
+    assert AGENT in host.run(f"getent hosts {INSIDE}")
+    assert AGENT in host.run(f"docker run --rm --dns {BRIDGE} tiny getent hosts {INSIDE}") and AGENT not in host.in_container(INSIDE)
+
+    # One that keeps its containers meanwhile may be, when that is asked for.
+    host.run(f'echo \'{{ "bip": "{BRIDGE}/16", "live-restore": true }}\' > /etc/docker/daemon.json; systemctl reload docker')
+    host.until("docker info --format '{{.LiveRestoreEnabled}}'", "true")
+    code, changed, said = host.play(consul_dns_containers="live_restore")
+    assert code == 0 and changed > 0, said
+    assert host.run(running).split()[1] == before.split()[1] and host.run(running).split()[0] != before.split()[0]
+    assert AGENT in host.in_container(INSIDE)
+
+    # Containers are not left with a resolver that does not answer.
+    state = host.state()
+    code, changed, said = host.play(consul_dns_state="absent")
+    assert code != 0 and "Nothing was changed. Stop them" in re.sub(r"\s+", " ", said) and host.state() == state, said
+    host.run("docker rm --force runs")
+    assert host.play(consul_dns_state="absent")[0] == 0
+    assert host.run(OURS) == "" and "dns" not in host.run("cat /etc/docker/daemon.json")
