@@ -52,6 +52,10 @@ test-registrator: test-environment ## Registrator on a real engine with a real C
 test-discovery: test-environment ## The library consul_discovery on a real Consul, under a minute of changes
 	tests/discovery
 
+.PHONY: test-dns
+test-dns: test-environment ## Consul's names on hosts and in containers, with each resolver that a host may have
+	tests/dns
+
 .PHONY: test-acl
 test-acl: test-environment ## Rights in a real Consul: two owners, adoption, and what an application's token may do
 	tests/acl

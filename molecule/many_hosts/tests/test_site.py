@@ -80,6 +80,14 @@ def test_a_service_is_registered_with_its_hosts_agent_at_its_hosts_address() -> 
 
 
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
+def test_programs_on_hosts_and_in_containers_find_the_others(node: Node) -> None:
+    image = node.run(f"docker inspect --format '{{{{.Config.Image}}}}' {node.name}").strip()
+    for command in ("getent", f"docker run --rm --entrypoint getent {image}"):
+        for other in NODES:
+            assert node.run(f"{command} hosts {other.name}.node.consul").split()[0] == other.address
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.name)
 def test_dns_on_each_host_knows_the_others(node: Node) -> None:
     assert resolve(node, "consul.service.consul") == addresses(SERVERS)
     for other in NODES:
