@@ -356,9 +356,9 @@ def a_renewal_brings_back_what_has_ended(patch: pytest.MonkeyPatch) -> None:
     """A keeper goes by what there was when it counted."""
     right = Registrations.services
 
-    def services(self: t.Any) -> t.Dict[str, Service]:
+    def services(self: t.Any) -> t.Mapping[str, Service]:
         self.counted = right(self)
-        return t.cast("t.Dict[str, Service]", self.counted)
+        return t.cast("t.Mapping[str, Service]", self.counted)
 
     def renew_health(self: t.Any, location: str) -> None:
         service = self.counted[location]

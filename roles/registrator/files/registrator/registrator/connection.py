@@ -146,7 +146,8 @@ def _context(security: Security) -> ssl.SSLContext:
     for path in (named, *(security.certificate or ())):
         if path and not os.access(path, os.R_OK):
             raise OSError(f"{path} cannot be read")
-    context = ssl.create_default_context(**({"capath" if os.path.isdir(named) else "cafile": named} if named else {}))
+    is_folder = os.path.isdir(named)
+    context = ssl.create_default_context(cafile=None if is_folder else named or None, capath=named if is_folder else None)
     if not security.verify:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     if security.certificate:
