@@ -43,6 +43,7 @@ def large(command: t.Sequence[str], agent: ConsulAgent, log: t.IO[str]) -> t.Dic
     figures: t.Dict[str, t.Any] = {}
     for count in COLD:
         figures[f"cold_{count}_floor_s"] = floor(agent, count)
+        print({"floor_s": figures[f"cold_{count}_floor_s"]}, file=sys.stderr)
         agent.stop()
         agent.start()
         for found in measured(command, agent, count, log):
