@@ -35,13 +35,18 @@ class Process:
             return round(next(int(line.split()[1]) for line in file if line.startswith("VmRSS")) / 1024, 1)
 
     def cpu_s(self) -> float:
-        with open(f"/proc/{self.process.pid}/stat") as file:
-            fields = file.read().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self.process.pid)
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(30)
+
+
+def cpu_s(process: int) -> float:
+    """Return the processor time that a process has had."""
+    with open(f"/proc/{process}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def names(agent: ConsulAgent) -> t.Set[str]:

@@ -16,7 +16,7 @@ from email.utils import parsedate_to_datetime
 
 from . import interrupted, site
 from .site import SERVERS, docker, shell
-from .trial import PATIENCE, Fault, Trial
+from .trial import PATIENCE, Fault, Limits, Trial
 from .watcher import health
 
 # How long something stays broken: longer than an election and than gossip needs to call a node failed, 6 s.
@@ -267,27 +267,28 @@ def _nothing(_trial: Trial) -> None:
     """What comes before it is what is tried."""
 
 
-# The first one removes all data, with what another one has written.
+# The first one removes all data, with what another one has written. What the limits are: seconds without writes, until it is noticed,
+# and until all is healthy again. An election takes 2 to 4 s and a client waits 2 s; a machine with two cores is often late.
 FAULTS: dict[str, Fault] = {
-    "site.yml from nothing, killed again and again": Fault(_nothing, around=nothing_there),
-    "leader killed": Fault(leader_killed),
-    "leader frozen and thawed": Fault(leader_frozen),
-    "follower killed": Fault(follower_killed),
-    "leader cut off": Fault(minority_partitioned),
-    "all servers killed": Fault(all_servers_killed),
-    "one server's data wiped": Fault(data_wiped),
-    "leader's disk full": Fault(disk_full, around=small_disks),
-    "leader's clock jumps": Fault(clock_jumped),
-    "registrator killed in a churn": Fault(registrator_killed),
-    "engine restarted": Fault(engine_restarted),
-    "host rebooted": Fault(host_rebooted),
-    "all containers removed, site.yml": Fault(containers_made_anew),
-    "a server at another address, site.yml": Fault(address_moved),
-    "site.yml: reload": Fault(reloaded),
-    "rotate_gossip_key.yml": Fault(gossip_key_changed),
-    "site.yml: option that restarts": Fault(option_changed),
-    "site.yml: another image": Fault(image_changed),
-    "site.yml: killed again and again": Fault(change_interrupted),
-    "site.yml: two at once": Fault(two_at_once),
+    "site.yml from nothing, killed again and again": Fault(_nothing, Limits(10, None, 90), around=nothing_there),
+    "leader killed": Fault(leader_killed, Limits(15, 15, 90)),
+    "leader frozen and thawed": Fault(leader_frozen, Limits(15, 15, 90)),
+    "follower killed": Fault(follower_killed, Limits(10, 15, 90)),
+    "leader cut off": Fault(minority_partitioned, Limits(15, 15, 90)),
+    "all servers killed": Fault(all_servers_killed, Limits(BROKEN + 30, 15, 120)),
+    "one server's data wiped": Fault(data_wiped, Limits(10, 15, 120)),
+    "leader's disk full": Fault(disk_full, Limits(BROKEN + 30, None, 120), around=small_disks),
+    "leader's clock jumps": Fault(clock_jumped, Limits(20, None, 90)),
+    "registrator killed in a churn": Fault(registrator_killed, Limits(10, None, 60)),
+    "engine restarted": Fault(engine_restarted, Limits(90, 30, 120)),
+    "host rebooted": Fault(host_rebooted, Limits(150, 30, 150)),
+    "all containers removed, site.yml": Fault(containers_made_anew, Limits(150, 15, 120)),
+    "a server at another address, site.yml": Fault(address_moved, Limits(20, 30, 120)),
+    "site.yml: reload": Fault(reloaded, Limits(10, None, 60)),
+    "rotate_gossip_key.yml": Fault(gossip_key_changed, Limits(10, None, 60)),
+    "site.yml: option that restarts": Fault(option_changed, Limits(20, None, 90)),
+    "site.yml: another image": Fault(image_changed, Limits(20, None, 90)),
+    "site.yml: killed again and again": Fault(change_interrupted, Limits(60, None, 120)),
+    "site.yml: two at once": Fault(two_at_once, Limits(20, None, 90)),
 }
 SHORT = ["leader killed", "site.yml: option that restarts"]

@@ -20,7 +20,7 @@ OK, NO, MAYBE = "ok", "no", "maybe"
 
 @dataclass(frozen=True)
 class Operation:
-    """One read, one addition of 1 to a counter (`value` is the sum) or one append to a list (`value` is the element)."""
+    """One attempt to read, one addition of 1 to a counter (`value` is the sum) or one append to a list (`value` is the element)."""
 
     kind: str  # read, add or append
     key: str
@@ -29,8 +29,11 @@ class Operation:
     ended: float
     value: Value | None = None
     agents: tuple[str, ...] = ()
-    # How many of the agents gave no answer that was of use. A comparison that failed is of use: somebody else was faster.
+    # How many agents gave no answer that was of use, those of earlier attempts included. A comparison that failed is of use: somebody
+    # else was faster.
     failures: int = 0
+    # Whether this is an attempt to read that failed, and another agent is asked next.
+    is_repeated: bool = False
 
     @property
     def writes(self) -> bool:

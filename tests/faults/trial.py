@@ -42,10 +42,23 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """Seconds: between two writes that are acknowledged, from the beginning until nodes are not called healthy, from the end until they are.
+
+    None where they may be called healthy all the time.
+    """
+
+    without_writes: float
+    degraded: float | None
+    healthy: float
+
+
+@dataclass(frozen=True)
 class Fault:
-    """What happens, and what has to be made ready for it and put away after it."""
+    """What happens, how much of it may be felt, and what has to be made ready for it and put away after it."""
 
     happens: t.Callable[[Trial], None]
+    limits: Limits
     around: t.Callable[[], t.ContextManager[None]] = nullcontext
 
 
@@ -81,10 +94,25 @@ def run(name: str, fault: Fault, folder: pathlib.Path) -> tuple[Result, Workload
             site.until(f"healthy after {name}", lambda: watcher.good_since(ended, 3) and observer.good_since(ended, 3), PATIENCE)
             time.sleep(QUIET)
     workload.history.save(folder / f"{name.replace(' ', '-')}.jsonl")
-    return _result(name, (begun, ended), workload.history, watcher, observer, trial.periods), workload
+    result = result_of(name, (begun, ended), workload.history, watcher, observer, trial.periods)
+    result.wrong += beyond(result, fault.limits)
+    return result, workload
 
 
-def _result(name: str, when: tuple[float, float], history: History, watcher: Repeated, observer: Repeated, periods: list[Period]) -> Result:
+def beyond(result: Result, limits: Limits) -> list[str]:
+    """What lasted longer than it may."""
+    wrong = []
+    if result.without_writes > limits.without_writes:
+        wrong.append(f"{result.without_writes:.1f} s without writes, not {limits.without_writes:g}")
+    if limits.degraded is not None and (result.degraded is None or result.degraded > limits.degraded):
+        told = "never" if result.degraded is None else f"only after {result.degraded:.1f} s"
+        wrong.append(f"not called healthy any more {told}, not within {limits.degraded:g} s")
+    if result.healthy > limits.healthy:
+        wrong.append(f"healthy {result.healthy:.1f} s after its end, not {limits.healthy:g}")
+    return wrong
+
+
+def result_of(name: str, when: tuple[float, float], history: History, watcher: Repeated, observer: Repeated, periods: list[Period]) -> Result:
     begun, ended = when
     periods = [*periods, *broken_periods(observer.readings)]
     findings = check(history.operations)
@@ -95,9 +123,9 @@ def _result(name: str, when: tuple[float, float], history: History, watcher: Rep
         name=name,
         lasted=ended - begun,
         without_writes=history.longest_gap(begun, time.monotonic()),
-        operations=len(history.operations),
-        failed=sum(operation.failures > 0 for operation in history.operations),
-        failed_again=sum(operation.failures > 1 for operation in history.operations),
+        operations=sum(not operation.is_repeated for operation in history.operations),
+        failed=sum(operation.failures > 0 for operation in history.operations if not operation.is_repeated),
+        failed_again=sum(operation.failures > 1 for operation in history.operations if not operation.is_repeated),
         lost=len(findings.lost) + len(findings.doubled) + len(findings.ghosts) + len(findings.stale),
         degraded=bad[0] - begun if bad else None,
         after_consul=max(0.0, bad[0] - known[0]) if bad and known else None,

@@ -81,10 +81,13 @@ class Repeated:
 
     def _work(self) -> None:
         while not self._stop.is_set():
-            begun = time.monotonic()
-            answer = self.ask()
-            self.readings.append(Reading(begun, time.monotonic(), answer))
+            self.ask_once()
             self._stop.wait(PAUSE)
+
+    def ask_once(self) -> None:
+        begun = time.monotonic()
+        answer = self.ask()
+        self.readings.append(Reading(begun, time.monotonic(), answer))
 
     def good_since(self, moment: float, times: int) -> bool:
         """Whether the last answers, all asked for after the moment, are good."""

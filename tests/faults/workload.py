@@ -78,18 +78,17 @@ class Pair:
     second: Agent
 
     def read(self, history: History, key: str) -> tuple[Value, int] | None:
-        begun = time.monotonic()
-        agents: list[str] = []
-        for agent in (self.first, self.second):
-            agents.append(agent.name)
+        """Each attempt is logged by itself: what the second agent shows is judged by what was known when it was asked, not the first."""
+        for failures, agent in enumerate((self.first, self.second)):
+            begun = time.monotonic()
             try:
                 found, index = agent.read(key)
             except FailedError:
+                history.add(Operation("read", key, NO, begun, time.monotonic(), None, (agent.name,), failures + 1, agent is not self.second))
                 continue
             value: Value = (0 if "counter" in key else ()) if found is None else tuple(found) if isinstance(found, list) else found
-            history.add(Operation("read", key, OK, begun, time.monotonic(), value, tuple(agents), len(agents) - 1))
+            history.add(Operation("read", key, OK, begun, time.monotonic(), value, (agent.name,), failures))
             return value, index
-        history.add(Operation("read", key, NO, begun, time.monotonic(), None, tuple(agents), len(agents)))
         return None
 
     def write(self, history: History, kind: str, key: str, step: int, value: t.Any, index: int) -> str:

@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
+from registrator.connection import Security
 from registrator.registry import RegistryError, RegistryUnreachable, http
 
 
@@ -29,7 +30,7 @@ def test_what_is_quoted_leads_down_and_nowhere_else(text: str) -> None:
 def test_a_request_that_was_given_up_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http, "ANSWER_TIMEOUT_S", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as server:
-        client = http.Http(f"http://127.0.0.1:{server.getsockname()[1]}", http.Security())
+        client = http.Http(f"http://127.0.0.1:{server.getsockname()[1]}", Security())
         with pytest.raises(RegistryUnreachable):
             client.request("PUT", "/v1/agent/service/deregister/web")
         connection, _address = server.accept()

@@ -4,83 +4,16 @@
 
 from __future__ import annotations
 
-import typing as t
-
 import pytest
 from containers import container, published
-from fakes import FakeEngine, FakeRegistry, Lines
-from registrator.engine import EngineError, Event
+from registrator.engine import EngineError
 from registrator.news import DIED, LOOK, STARTED
 from registrator.options import Options
-from registrator.pipeline import Pipeline
 from registrator.registry import RegistryError, RegistryUnreachable
 from registrator.template import Template
+from world import World
 
 WEB = "host1:web.1:80"
-
-
-class Engine(FakeEngine):
-    """An engine in memory that may be away, hang its events up, or refuse to tell them."""
-
-    away: t.Optional[EngineError] = None
-    refuses_events: t.Optional[EngineError] = None
-
-    def containers(self) -> t.Dict[str, int]:
-        if self.away:
-            raise self.away
-        return {key: hash(str(found)) for key, found in self.all.items() if found["State"]["Running"]}
-
-    def inspect(self, key: str) -> t.Optional[t.Dict[str, t.Any]]:
-        if self.away:
-            raise self.away
-        return super().inspect(key)
-
-    def events(self) -> t.Iterator[Event]:
-        if self.refuses_events:
-            raise self.refuses_events
-        return iter(())
-
-    def forget_version(self) -> None:
-        """There is none."""
-
-
-class World:
-    """A pipeline whose schedules, workers and keepers do nothing by themselves."""
-
-    def __init__(self, *containers: t.Dict[str, t.Any], options: Options = Options(ip="10.0.0.1"), registry: t.Any = None) -> None:  # noqa: B008
-        self.engine, self.registry, self.log = Engine(*containers), registry or FakeRegistry(), Lines()
-        engine: t.Any = self.engine
-        self.pipeline = Pipeline(engine, self.registry, options, "host1", self.log)  # type: ignore[arg-type]
-        self.state = self.pipeline._engine_state
-
-    def start(self) -> None:
-        self.state._sync()
-        self.pipeline._registry_state.compare()
-        self.work()
-
-    def hear(self, key: str, news: str) -> None:
-        self.state._heard(Event(key, news))
-
-    def work(self) -> None:
-        """Do everything that waits, and once what failed."""
-        queue = self.pipeline._queue
-        while queue.is_busy():
-            work = queue.get()
-            assert work
-            try:
-                self.pipeline._reconciler.converge(work.key, work.news)
-            except (EngineError, RegistryError):
-                queue.failed(work)
-            else:
-                queue.done(work)
-
-    def look_after(self) -> None:
-        self.pipeline._look_after()
-        self.work()
-
-    def again(self) -> None:
-        self.pipeline._queue.hurry()
-        self.work()
 
 
 def test_what_runs_is_registered_what_comes_and_goes_follows_and_nothing_is_written_when_nothing_changed() -> None:

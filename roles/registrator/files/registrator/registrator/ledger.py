@@ -55,6 +55,7 @@ class Ledger:
         self._written: t.Dict[str, float] = {}
         self._unclaimed: t.Dict[str, Found] = {}
         self._waiting: t.Dict[str, t.Set[str]] = {}
+        self._services: t.Optional[t.Dict[str, Service]] = None
 
     def of(self, container: str) -> t.Dict[str, Entry]:
         """Return a container's entries by location."""
@@ -67,6 +68,7 @@ class Ledger:
         with self._lock:
             record = self._records.setdefault(container, _Record())
             record.wanted = frozenset(location for location, _service in services)
+            self._services = None
             for location, service in services:
                 left = self._unclaimed.pop(location, None)
                 if left and location not in self._holder:
@@ -79,6 +81,7 @@ class Ledger:
         """Note that a container is to have nothing any more."""
         with self._lock:
             self._records.setdefault(container, _Record()).wanted = frozenset()
+            self._services = None
             self._stop_waiting(container)
 
     def forget(self, container: str) -> None:
@@ -119,15 +122,18 @@ class Ledger:
         with self._lock:
             return [container for container, record in self._records.items() if record.entries]
 
-    def services(self) -> t.Dict[str, Service]:
+    def services(self) -> t.Mapping[str, Service]:
         """Return what is registered and should be, by location."""
         with self._lock:
-            return {
-                location: entry.service
-                for record in self._records.values()
-                for location, entry in record.entries.items()
-                if record.wanted is not None and location in record.wanted
-            }
+            # A keeper asks every second: with thousands of services, which change seldom, going through them would be most of all work.
+            if self._services is None:
+                self._services = {
+                    location: entry.service
+                    for record in self._records.values()
+                    for location, entry in record.entries.items()
+                    if record.wanted is not None and location in record.wanted
+                }
+            return self._services
 
     def __len__(self) -> int:
         """Return how many locations are held."""
@@ -229,11 +235,13 @@ class Ledger:
                 del self._waiting[location]
 
     def _drop(self, container: str, location: str) -> None:
+        self._services = None
         if container in self._records:
             self._records[container].entries.pop(location, None)
         if self._holder.get(location) == container:
             del self._holder[location]
 
     def _file(self, container: str, location: str, entry: Entry) -> None:
+        self._services = None
         self._records.setdefault(container, _Record()).entries[location] = entry
         self._holder[location] = container

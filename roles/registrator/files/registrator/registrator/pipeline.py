@@ -34,7 +34,9 @@ from .schedule import Job, Schedule
 from .template import TemplateError
 from .workqueue import WorkQueue
 
-WORKERS = 4
+# An agent goes through all of its services after each change, unless more changes have come meanwhile: what many ask for at
+# once costs it less than what one asks for after the other. More than these would leave no room in the proxy.
+WORKERS = 16
 COMPARE_S, LIST_S, ADDRESS_S = 2.0, 10.0, 5.0
 HEALTH_RENEWALS = 3
 LEAVE_S = 5.0

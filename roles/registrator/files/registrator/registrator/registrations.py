@@ -55,7 +55,7 @@ class Registrations:
         """Return the containers that something is registered for."""
         return self._ledger.containers()
 
-    def services(self) -> t.Dict[str, Service]:
+    def services(self) -> t.Mapping[str, Service]:
         """Return what is registered and should be, by location."""
         return self._ledger.services()
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-import requests
-
+from ..connection import Answer, Security
 from . import Context, RegistryError, RegistryUnreachable
-from .http import Http, Security, json_of
+from .http import Http, json_of
 
 DEFAULT_ADDRESS = "127.0.0.1:8500"
 
@@ -28,7 +27,7 @@ class ConsulHttp:
         self.base = self._http.base
         self._token = _Token(context.environment)
 
-    def request(self, method: str, path: str, right: str = "", **arguments: t.Any) -> requests.Response:
+    def request(self, method: str, path: str, right: str = "", **arguments: t.Any) -> Answer:
         """Return an answer of 200, or 404 of a GET. Raises NotThere or RegistryError with Consul's own words.
 
         ``right`` is what the token must be allowed, for the message when it is not.

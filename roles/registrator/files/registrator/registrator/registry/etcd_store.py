@@ -14,9 +14,10 @@ import threading
 import time
 import typing as t
 
+from ..connection import Security
 from ..mark import Owner
 from . import Context, RegistryError, RegistryUnreachable
-from .http import Http, Security, json_of, quoted
+from .http import Http, json_of, quoted
 from .keyvalue import Store, Stored
 
 DEFAULT_ADDRESS = "127.0.0.1:2379"
