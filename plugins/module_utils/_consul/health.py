@@ -103,8 +103,8 @@ def check(params: Json, check_mode: bool) -> Json:
     if any(node.dns for node in nodes) and "dns" not in limits.skip:
         dns.check_library()
     reader = _reader(params, nodes, limits)
-    wait_for = FORMER_WAITS.get(params["wait_for"], params["wait_for"])
-    patience = Patience(wait_for, params["node"], params["timeout"], params["samples"], params["interval"])
+    wait_for: str = params["wait_for"]
+    patience = Patience(FORMER_WAITS.get(wait_for, wait_for), params["node"], params["timeout"], params["samples"], params["interval"])
     outcome = watch(lambda: rules.judge(nodes, reader.read(), limits), patience)
     result = _result(outcome, rules.skipped(outcome.verdict.rules, nodes, limits))
     if not outcome.reached:
