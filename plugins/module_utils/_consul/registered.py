@@ -68,7 +68,7 @@ class Proof:
     def trouble(self, wait: float) -> str:
         missing = self.missing()
         if not missing:
-            return f"The agent of {self.node} still has {', '.join(self.left())} after {wait:g} s, which are not declared any more."
+            return f"Services of {self.node} that are gone or not declared any more are still there after {wait:g} s: {', '.join(self.left())}. Run again."
         where = [
             f"{ident} ({'refused by the servers, or not told yet' if _is(self.agent.get(ident), self.wanted[ident]) else 'not read by the agent'})"
             for ident in missing
