@@ -56,12 +56,14 @@ def test_one_connection_serves_many_requests() -> None:
     server = Server([20])
     assert {server.ask() for _time in range(20)} == {b"ok"}
     assert server.connections == 1
+    assert not server.client.is_hung_up()
 
 
 def test_a_connection_that_was_closed_while_it_was_idle_is_not_used_again() -> None:
     server = Server([1, 1])
     server.ask()
     assert server.ended.wait(10)
+    assert server.client.is_hung_up()
     assert (server.ask(), server.connections) == (b"ok", 2)
 
 

@@ -158,3 +158,14 @@ def test_a_template_ends_the_start_only_when_it_fails_for_all(others: int, ends:
             world.pipeline._queue.done(work)
     world.pipeline._look_after()
     assert bool(ended) is ends and bool(world.pipeline.fatal) is ends
+
+
+def test_a_registry_that_may_have_restarted_is_compared_with_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    world, asked = World(container(id="a")), []
+    world.start()
+    monkeypatch.setattr(world.pipeline._schedules[1], "soon", asked.append)
+    world.pipeline._look_at_connection()
+    assert asked == []
+    monkeypatch.setattr(world.registry, "may_have_restarted", lambda: True)
+    world.pipeline._look_at_connection()
+    assert asked == ["compare"]

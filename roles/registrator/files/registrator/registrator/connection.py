@@ -77,6 +77,11 @@ class Connections:
                 pass  # The server closed what was idle just when it was used again: what is asked for may be asked for twice.
         return self._asked(self._new(), method, path, headers, body)
 
+    def is_hung_up(self) -> bool:
+        """Tell, without asking anything, whether the other end has closed what this thread asked on last."""
+        had_one = getattr(getattr(self._local, "connection", None), "sock", None) is not None
+        return had_one and self._kept() is None
+
     def _kept(self) -> t.Optional[_Connection]:
         """Return this thread's connection, if the other end has not closed it."""
         connection: t.Optional[_Connection] = getattr(self._local, "connection", None)

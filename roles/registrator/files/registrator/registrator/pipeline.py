@@ -66,7 +66,7 @@ class Pipeline:
                 ],
                 failed=log.exception,
             ),
-            Schedule([Job("compare", COMPARE_S, self._look_after)], failed=log.exception),
+            Schedule([Job("compare", COMPARE_S, self._look_after), Job("connection", COMPARE_S, self._look_at_connection)], failed=log.exception),
         ]
         self._registrations.look_at, self._registrations.is_running = self._look_at, self._engine_state.is_running
         self._engine_state.sync_soon = lambda delay: self._schedules[0].soon("resync", delay)
@@ -157,6 +157,11 @@ class Pipeline:
             self._log.info(f"The host's address is {address} now")
             self._engine_state.sync()
         self._address = address
+
+    def _look_at_connection(self) -> None:
+        """Compare at once with an agent that was restarted: where there is much to compare, that is done seldom."""
+        if self._registrations.may_be_lost():
+            self._schedules[1].soon("compare")
 
     def _look_at_drained(self) -> None:
         self._look_at(self._reconciler.draining.overdue())

@@ -127,6 +127,10 @@ class Registrations:
         self._held = held
         return self._ledger.compare(held, since), held
 
+    def may_be_lost(self) -> bool:
+        """Tell, at no cost, whether the registry may have lost what it held since ``compare`` was called last, by the same thread."""
+        return self._registry.may_have_restarted()
+
     def left_over(self) -> t.Dict[str, Found]:
         """Return what an earlier run of ours registered, and no container wants."""
         left = self._ledger.unclaimed()

@@ -90,6 +90,10 @@ class Registry(abc.ABC):
         """Return what the registry holds at a location."""
         return self.registered().get(location)
 
+    def may_have_restarted(self) -> bool:
+        """Tell, at no cost, whether it may have lost what it held since ``registered`` was called last, by the same thread."""
+        return False
+
     def refresh(self, service: Service) -> None:  # noqa: B027 - optional
         """Keep a service with a time to live from expiring."""
 

@@ -67,6 +67,9 @@ class Consul(Registry):
                 self._last = digest, {service_id: found_of(found) for service_id, found in json_of(answer, dict).items() if isinstance(found, dict)}
             return self._last[1]
 
+    def may_have_restarted(self) -> bool:
+        return self._http.is_hung_up()
+
     def find(self, location: str) -> t.Optional[Found]:
         answer = self._http.request("GET", f"/v1/agent/service/{quoted(location)}")
         return found_of(json_of(answer, dict)) if answer.status_code == 200 else None

@@ -44,6 +44,9 @@ class ConsulHttp:
             text += f": the token needs {right}"
         raise RegistryError(text)
 
+    def is_hung_up(self) -> bool:
+        return self._http.is_hung_up()
+
     def leader(self) -> str:
         """Return the address of the cluster's leader."""
         return t.cast(str, json_of(self.request("GET", "/v1/status/leader"), str))

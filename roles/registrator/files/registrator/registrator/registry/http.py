@@ -50,6 +50,10 @@ class Http:
         except FAILURES as error:
             raise RegistryUnreachable(f"{self._name}: {reason(error)}") from None
 
+    def is_hung_up(self) -> bool:
+        """Tell, without asking anything, whether the server has closed the connection that this thread asked on last."""
+        return self._connections.is_hung_up()
+
 
 def quoted(text: str) -> str:
     """Return a part of a path, with its slashes, which leads nowhere but below what stands before it.
