@@ -7,22 +7,15 @@ from __future__ import annotations
 import json
 import os
 import pathlib
-import re
 import subprocess
-import sys
-import time
 import typing as t
-import uuid
 
 import pytest
-from servers import CONSUL, ROOT
+from hosts import SystemdHost
+from servers import ROOT
 
 IMAGE = os.environ.get("TEST_HOST_IMAGE", "")
-TOP = pathlib.Path(__file__).resolve().parents[3]
 UNIT, TARGET = "consul-discovery-render", "/etc/nginx/conf.d/web.conf"
-# As the molecule scenarios have it: everything that a host needs, where privileged mode does not work.
-HOST = ["--cap-add=ALL", "--cap-drop=SYS_RESOURCE", *(f"--security-opt={name}=unconfined" for name in ("seccomp", "apparmor", "systempaths"))]
-HOST += ["--tty", "--env=container=docker", "--tmpfs=/run", "--tmpfs=/run/lock", "--volume=/sys/fs/cgroup:/sys/fs/cgroup:rw"]
 AGENT = {"acl": {"enabled": True, "default_policy": "deny", "tokens": {"master": ROOT, "agent": ROOT}}}
 REGISTER = """
 import sys, urllib.request
@@ -41,47 +34,27 @@ upstream web {
 pytestmark = pytest.mark.skipif(not IMAGE, reason="TEST_HOST_IMAGE is not set")
 
 
-class Host:
+class Host(SystemdHost):
     def __init__(self, folder: pathlib.Path) -> None:
-        self.folder, self.name = folder, f"discovery-renderer-{uuid.uuid4().hex[:8]}"
-        subprocess.run(["docker", "run", "--detach", f"--name={self.name}", *HOST, IMAGE], check=True, stdout=subprocess.DEVNULL)
+        super().__init__(folder, IMAGE, "discovery-renderer")
 
     def prepare(self) -> None:
-        subprocess.run(["docker", "cp", CONSUL, f"{self.name}:/usr/local/bin/consul"], check=True)
         self.until("systemctl is-system-running", "running")
         self.run("apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --yes --no-install-recommends nginx-light")
         self.run("systemctl start nginx")
-        self.run(f"echo '{json.dumps(AGENT)}' > /etc/consul.json && systemd-run --unit consul consul agent -dev -config-file /etc/consul.json")
-
-    def run(self, script: str) -> str:
-        done = subprocess.run(["docker", "exec", self.name, "sh", "-c", script], check=False, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        return done.stdout.strip()
-
-    def until(self, script: str, says: str, seconds: float = 60) -> None:
-        end = time.monotonic() + seconds
-        while says not in (said := self.run(script)):
-            assert time.monotonic() < end, said
-            time.sleep(0.5)
+        self.run_consul(AGENT)
 
     def register(self, port: int) -> None:
         service = {"Name": "web", "Address": "127.0.0.1", "Port": port, "Tags": ["v2"]}
         subprocess.run(["docker", "exec", self.name, "python3", "-c", REGISTER, ROOT, json.dumps(service)], check=True)
 
     def play(self, *words: str, **variables: t.Any) -> t.Tuple[int, int, str]:
-        """Run the role: its exit status, how many tasks changed something, and what was said."""
         template: t.Dict[str, t.Any] = {"source": "web.conf.j2", "target": TARGET, "check": ["nginx", "-t"], "reload": ["systemctl", "reload", "nginx"]}
         template.update(variables.pop("template", {}), services={"web": {"tags": ["v2"]}})
         own = {"service_renderer_token": ROOT, "service_renderer_templates": [template], **variables}
-        play = [{"hosts": "all", "gather_facts": False, "roles": ["discovery.consul.service_renderer"], "vars": own}]
-        (self.folder / "play.yml").write_text(json.dumps(play))
-        place = {"ansible_connection": "community.docker.docker", "ansible_python_interpreter": "/usr/bin/python3"}
-        (self.folder / "hosts.json").write_text(json.dumps({"all": {"hosts": {self.name: place}}}))
-        environment = {**os.environ, "ANSIBLE_CONFIG": str(TOP / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(TOP / ".venv/collections")}
-        command = [sys.executable, "-m", "ansible", "playbook", "--inventory", "hosts.json", "play.yml", "--diff", *words]
-        done = subprocess.run(command, cwd=self.folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
-        assert "Traceback" not in done.stdout and ROOT not in done.stdout
-        changed = re.search(r"changed=(\d+)", done.stdout)
-        return done.returncode, int(changed[1]) if changed else -1, done.stdout
+        done = self.play_role("service_renderer", own, *words)
+        assert ROOT not in done[2]
+        return done
 
 
 @pytest.fixture
@@ -92,7 +65,7 @@ def host(tmp_path: pathlib.Path) -> t.Iterator[Host]:
         host.prepare()
         yield host
     finally:
-        subprocess.run(["docker", "rm", "--force", "--volumes", host.name], check=True, stdout=subprocess.DEVNULL)
+        host.remove()
 
 
 def test_the_renderer_comes_runs_changes_and_goes(host: Host) -> None:
