@@ -10,7 +10,7 @@ import pathlib
 import re
 
 PROJECT = pathlib.Path(__file__).resolve().parents[3]
-PRIVATE = re.compile(r"__(consul_agent|container_image|docker_engine|python_environment|registrator|service_renderer)_\w+")
+PRIVATE = re.compile(r"__(consul_agent|container_image|docker_engine|consul_dns|python_environment|registrator|service_renderer)_\w+")
 SET = re.compile(r"^\s*(?:- )?(?:(?:register|loop_var|index_var): (__\w+)|(__\w+):(?!\w))")
 
 
