@@ -53,7 +53,7 @@ def read(connection: socket.socket) -> None:
 
 
 def test_one_connection_serves_many_requests() -> None:
-    server = Server([20])
+    server = Server([21])
     assert {server.ask() for _time in range(20)} == {b"ok"}
     assert server.connections == 1
     assert not server.client.is_hung_up()
