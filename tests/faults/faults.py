@@ -271,7 +271,7 @@ def _nothing(_trial: Trial) -> None:
 # and until all is healthy again. An election takes 2 to 4 s and a client waits 2 s; a machine with two cores is often late.
 FAULTS: dict[str, Fault] = {
     "site.yml from nothing, killed again and again": Fault(_nothing, Limits(10, None, 90), around=nothing_there),
-    "leader killed": Fault(leader_killed, Limits(15, 15, 90)),
+    "leader killed": Fault(leader_killed, Limits(30, 30, 120)),
     "leader frozen and thawed": Fault(leader_frozen, Limits(15, 15, 90)),
     "follower killed": Fault(follower_killed, Limits(10, 15, 90)),
     "leader cut off": Fault(minority_partitioned, Limits(15, 15, 90)),
@@ -286,7 +286,7 @@ FAULTS: dict[str, Fault] = {
     "a server at another address, site.yml": Fault(address_moved, Limits(20, 30, 120)),
     "site.yml: reload": Fault(reloaded, Limits(10, None, 60)),
     "rotate_gossip_key.yml": Fault(gossip_key_changed, Limits(10, None, 60)),
-    "site.yml: option that restarts": Fault(option_changed, Limits(20, None, 90)),
+    "site.yml: option that restarts": Fault(option_changed, Limits(40, None, 120)),
     "site.yml: another image": Fault(image_changed, Limits(20, None, 90)),
     "site.yml: killed again and again": Fault(change_interrupted, Limits(60, None, 120)),
     "site.yml: two at once": Fault(two_at_once, Limits(20, None, 90)),
