@@ -18,7 +18,7 @@ FOLDER = "/root/work-tree"
 def told(text: str) -> list[tuple[str, str]]:
     """Each line of a page's consoles that begins with $, and what follows it."""
     consoles = "".join(re.findall(r"^```console\n(.*?)^```", text, re.M | re.S))
-    return [(command, printed) for command, printed in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", consoles, re.M)]
+    return re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", consoles, re.M)
 
 
 def comparable(text: str) -> str:

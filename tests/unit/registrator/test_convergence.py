@@ -17,7 +17,7 @@ from dataclasses import replace
 import pytest
 from containers import container, published
 from fakes import FakeRegistry
-from hypothesis import Phase, find, given, settings
+from hypothesis import Phase, example, find, given, settings
 from hypothesis import strategies as some
 from hypothesis.errors import NoSuchExample
 from registrator.draining import Draining
@@ -333,7 +333,11 @@ def judge(history: History, owners: t.Sequence[str] = HOSTS) -> None:
         assert shared.writes[written:] == []
 
 
+STAYS_OUT: History = ("agent", "maintenance", [(step, 0, 0, IMAGES[0], "healthy", True) for step in ("create", "told to stop", "a loss")])
+
+
 @given(histories())
+@example(STAYS_OUT)
 def test_when_all_is_over_the_registry_holds_what_runs(history: History) -> None:
     judge(history)
 

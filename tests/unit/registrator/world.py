@@ -13,6 +13,11 @@ from registrator.pipeline import Pipeline
 from registrator.registry import RegistryError
 
 
+def _fails(error: t.Optional[EngineError]) -> None:
+    if isinstance(error, EngineError):
+        raise error
+
+
 class Engine(FakeEngine):
     """An engine in memory that may be away, hang its events up, or refuse to tell them."""
 
@@ -20,18 +25,15 @@ class Engine(FakeEngine):
     refuses_events: t.Optional[EngineError] = None
 
     def containers(self) -> t.Dict[str, int]:
-        if self.away:
-            raise self.away
+        _fails(self.away)
         return {key: hash(str(found)) for key, found in self.all.items() if found["State"]["Running"]}
 
     def inspect(self, key: str) -> t.Optional[t.Dict[str, t.Any]]:
-        if self.away:
-            raise self.away
+        _fails(self.away)
         return super().inspect(key)
 
     def events(self) -> t.Iterator[Event]:
-        if self.refuses_events:
-            raise self.refuses_events
+        _fails(self.refuses_events)
         return iter(())
 
     def forget_version(self) -> None:

@@ -39,6 +39,7 @@ class Registrations:
         self._registry, self._owner, self._take_over, self._log, self._metrics = registry, owner, take_over, log, metrics
         self._ledger, self._once = Ledger(owner), Once(log)
         self._held: t.Optional[t.Mapping[str, Found]] = None
+        self._maintained: t.Set[str] = set()
         self._locks = [threading.Lock() for _number in range(LOCKS)]
         self.look_at: t.Callable[[t.Iterable[str]], None] = lambda containers: None
         self.is_running: t.Callable[[str], bool] = lambda container: True
@@ -72,6 +73,7 @@ class Registrations:
     def converge(self, container: str, services: t.Sequence[Service]) -> None:
         """Have these services registered for a container, and nothing else."""
         wanted = [Located(self._registry.location(service), service) for service in services]
+        self._maintained.discard(container)
         self._ledger.want(container, wanted)
         held = self._ledger.of(container)
         todo = differences({location: entry.fingerprint for location, entry in held.items()}, wanted, self._registry.fingerprint)
@@ -89,6 +91,7 @@ class Registrations:
 
     def remove(self, container: str) -> None:
         """Have nothing registered for a container."""
+        self._maintained.discard(container)
         self._ledger.leave(container)
         self._all([partial(self._deregister, container, location) for location in self._ledger.of(container)])
         if not self.is_running(container):
@@ -102,6 +105,7 @@ class Registrations:
             self._registry.maintain(service, reason)
             self._log.info(f"maintenance: {service.container[:12]} {service.id} {reason}")
 
+        self._maintained.add(container)
         self._all([partial(self._if_wanted, location, maintain, "maintenance failed") for location in self._ledger.of(container)])
 
     def end_maintenance(self, container: str) -> None:
@@ -234,7 +238,9 @@ class Registrations:
             except RegistryUnreachable:
                 raise
             except RegistryError:
-                # The agent may have lost the check alone, which no comparison of services shows.
+                # The agent may have lost the check alone, which no comparison of services shows. But what is written is in service.
+                if service.container in self._maintained:
+                    return
                 self._write(location, service)
             self._ledger.tell(location, service.health.status if service.health else "")
             if not is_news:
