@@ -36,10 +36,12 @@ def run(tunnel: t.Callable[[int], int]) -> t.Callable[..., t.Any]:
 
 def test_the_inventory_has_the_nodes_with_their_services(run: t.Callable[..., t.Any], tmp_path: pathlib.Path) -> None:
     file = tmp_path / "nodes.consul.yml"
+    file.write_text("plugin: discovery.consul.consul_nodes\n")
+    hosts = run("ansible-inventory", "--inventory", str(file), "--list")["_meta"]["hostvars"]
+    # What comes from Consul is never a template.
+    assert {name: one["ansible_host"] for name, one in hosts.items()} == {node.name: {"__ansible_unsafe": node.address} for node in NODES}
     file.write_text("plugin: discovery.consul.consul_nodes\nservices: [consul]\nadd_legacy_groups: true\n")
     found = run("ansible-inventory", "--inventory", str(file), "--list")
-    hosts = found["_meta"]["hostvars"]
-    assert {name: one["ansible_host"] for name, one in hosts.items()} == {node.name: node.address for node in NODES}
     assert sorted(found["consul"]["hosts"]) == [node.name for node in SERVERS]
 
 
