@@ -35,7 +35,7 @@ def test_nobody_else_uses_a_name_that_is_private_to_a_role() -> None:
 
 def test_one_file_alone_sets_a_private_name() -> None:
     setters: dict[str, set[str]] = collections.defaultdict(set)
-    for path in files("roles/*/tasks/*.yml", "roles/*/vars/*.yml", "roles/*/defaults/*.yml"):
+    for path in files("roles/*/tasks/*.yml", "roles/*/vars/**/*.yml", "roles/*/defaults/*.yml"):
         for line in path.read_text(encoding="utf-8").splitlines():
             if found := SET.match(line):
                 setters[found[1] or found[2]].add(str(path.relative_to(PROJECT)))
