@@ -44,7 +44,13 @@ EXAMPLES = r"""
     token: "{{ management_token }}"
 """
 
-RETURN = r""" # """
+RETURN = r"""
+former:
+  description: The number that autopilot had before. 0 while nobody has set it.
+  returned: success
+  type: int
+  sample: 3
+"""
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.discovery.consul.plugins.module_utils._consul.api import API_ARGUMENTS, run

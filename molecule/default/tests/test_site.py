@@ -105,6 +105,16 @@ def test_every_published_port_of_the_nodes_is_a_service(machine: Machine) -> Non
     assert set(machine.api("/v1/catalog/services")) >= {"consul", "consul-8300", "consul-8301", "consul-8302", "consul-8500", "consul-8600"}
 
 
+def test_a_run_again_starts_few_modules(play: Play) -> None:
+    """What a run costs that finds nothing to change, at the level of the inventory, full."""
+    output = play("site.yml", "-vvv", "--tags", "consul,health", "--limit", "consul_servers:consul_clients")
+    assert changes(output) == {node.name: 0 for node in NODES}
+    assert 0 < len(re.findall(r"^TASK ", output, re.M)) <= 26
+    assert 0 < len(re.findall(r"^Using module file ", output, re.M)) <= 10
+    # Each of these starts one module at most.
+    assert int(re.findall(r"^node4 +: ok=(\d+)", output, re.M)[-1]) <= 5
+
+
 def test_check_mode_predicts_a_change_and_makes_none(machine: Machine, play: Play) -> None:
     before = {node.name: machine.run(f"docker inspect --format '{{{{.Id}}}} {{{{.State.StartedAt}}}}' {node.name}") for node in NODES}
     output = play("site.yml", "--check", "--diff", "--tags", "consul", "-e", "consul_agent_log_level=debug")

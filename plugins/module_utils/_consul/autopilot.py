@@ -28,7 +28,7 @@ def configure(client: Client, options: Json, check_mode: bool) -> Json:
     for _time in range(TRIES):
         held = done(client, lambda: client.get(PATH), "show autopilot's configuration", "operator:read").data
         before = held.get("MinQuorum", 0)  # as documented, it is not shown while nobody has set it
-        result = {"changed": before != wanted, "diff": {"before": _shown(before), "after": _shown(wanted)}}
+        result = {"changed": before != wanted, "former": before, "diff": {"before": _shown(before), "after": _shown(wanted)}}
         if check_mode or not result["changed"]:
             return result
         kept = {key: value for key, value in held.items() if key not in ("CreateIndex", "ModifyIndex")}

@@ -22,7 +22,7 @@ def configure(cluster: t.Any, number: int, check_mode: bool = False) -> Json:
 def test_only_the_number_changes() -> None:
     cluster = Cluster()
     before = dict(cluster.autopilot)
-    shown = {"changed": True, "diff": {"before": "min_quorum: 3\n", "after": "min_quorum: 5\n"}}
+    shown = {"changed": True, "former": 3, "diff": {"before": "min_quorum: 3\n", "after": "min_quorum: 5\n"}}
     assert configure(cluster, 5, check_mode=True) == shown
     assert cluster.autopilot == before
     assert configure(cluster, 5) == shown
