@@ -244,6 +244,12 @@ leader:
   returned: always
   type: dict
   sample: {name: server1, address: "10.0.0.11:8300"}
+can_lose:
+  description: Names of the sound voters any one of which could stop now, as a quorum of the others would go on.
+  returned: always
+  type: list
+  elements: str
+  sample: [server1, server2, server3]
 nodes:
   description: The expected nodes.
   returned: always

@@ -193,6 +193,7 @@ def _result(outcome: Outcome, skipped: list[str]) -> Json:
         "failed_rules": [rule.name for rule in verdict.rules if rule.ok is False],
         "skipped_rules": skipped,
         "leader": verdict.leader,
+        "can_lose": sorted(name for name in verdict.sound if verdict.can_lose(name)),
         "nodes": verdict.nodes,
         "services": verdict.services,
         "critical_checks": next((rule.evidence for rule in verdict.rules if rule.name == "checks" and rule.ok), []),

@@ -149,8 +149,15 @@ def test_the_module_from_options_to_result() -> None:
     assert (result["verdict"], result["failed_rules"], result["skipped_rules"], result["samples"]) == ("healthy", [], ["dns"], 1)
     assert result["leader"] == {"name": "s2", "address": "127.0.31.2:8300"}
     assert [node["voter"] for node in result["nodes"]] == [True, True, True, False]
+    assert result["can_lose"] == ["s1", "s2", "s3"]
     assert {token for agent in cluster.agents.values() for *_rest, token in agent.log} == {"secret"}
     assert "secret" not in str(result)
+
+
+def test_of_three_servers_with_one_down_none_can_be_lost() -> None:
+    with Cluster("leader_killed") as cluster:
+        result = check(params(servers=given(cluster, True), wait_for="serving", timeout=0), False)
+    assert result["can_lose"] == []
 
 
 @pytest.mark.parametrize(("former", "name"), [("degraded", "serving"), ("spare", "can_lose_node"), ("voter", "node_is_voter")])
