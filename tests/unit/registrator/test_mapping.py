@@ -158,9 +158,10 @@ def test_a_name_from_a_label_is_looked_at_too() -> None:
     assert result.services == ()
 
 
-def test_the_name_of_consuls_servers_is_theirs() -> None:
+@pytest.mark.parametrize("registry", ["consul://127.0.0.1:8500", "consul-unix:///run/consul.sock", "consul-tls://127.0.0.1:8501"])
+def test_the_name_of_consuls_servers_is_theirs(registry: str) -> None:
     for env in (["SERVICE_NAME=consul"], ["SERVICE_80_NAME=consul"]):
-        found = mapped(Options(registry="consul://127.0.0.1:8500"), env=env)
+        found = mapped(Options(registry=registry), env=env)
         assert [service.name for service in found.services].count("consul") == 0
         assert "is that of Consul's servers" in found.warnings[0]
     assert [service.name for service in mapped(Options(registry="etcd://127.0.0.1:2379/services"), env=["SERVICE_NAME=consul"]).services] == ["consul"]

@@ -142,7 +142,7 @@ class _Mapper:
             if reason:
                 source = f"SERVICE_{key}" if values.get(key.lower()) else f"its default {key.lower()}"
                 return f"{source}={text[:SHOWN]!r} {reason}"
-        if name == names.OF_SERVERS and self.options.registry.startswith("consul:"):
+        if name == names.OF_SERVERS and self.options.registry.partition(":")[0] in names.AGENT_SCHEMES:
             return f"the name {name!r} is that of Consul's servers, give another one with SERVICE_NAME"
         return "" if names.is_allowed(name, self.options.allowed_names) else f"the name {name!r} is none of -allowed-names"
 

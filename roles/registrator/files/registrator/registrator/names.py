@@ -15,6 +15,7 @@ LONGEST = 255  # bytes; two of them and a prefix fit into the 512 of a key in Co
 RESERVED = "?#"
 DOTS = (".", "..")
 
+AGENT_SCHEMES = ("consul", "consul-unix", "consul-tls")
 OF_SERVERS = "consul"
 """The service that Consul's servers register of themselves. Who joins, asks the health check or looks for a server by DNS finds it by this name."""
 
