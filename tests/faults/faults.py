@@ -218,6 +218,10 @@ def change_interrupted(_trial: Trial) -> None:
     interrupted.run_to_the_end(*_with("raft_multiplier", 3))
 
 
+def rotation_interrupted(_trial: Trial) -> None:
+    interrupted.rotate_to_the_end()
+
+
 @contextmanager
 def nothing_there() -> t.Iterator[None]:
     """No container, data or secret, and then first runs that are interrupted."""
@@ -289,6 +293,7 @@ FAULTS: dict[str, Fault] = {
     "site.yml: option that restarts": Fault(option_changed, Limits(40, None, 120)),
     "site.yml: another image": Fault(image_changed, Limits(20, None, 90)),
     "site.yml: killed again and again": Fault(change_interrupted, Limits(60, None, 120)),
+    "rotate_tokens.yml: killed again and again": Fault(rotation_interrupted, Limits(60, None, 120)),
     "site.yml: two at once": Fault(two_at_once, Limits(20, None, 90)),
 }
 SHORT = ["leader killed", "site.yml: option that restarts"]

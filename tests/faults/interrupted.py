@@ -1,7 +1,7 @@
 # Copyright (c) The discovery.consul contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs of site.yml that are killed, each one some tasks further on than the one before, until one gets through."""
+"""Runs of a playbook that are killed, each one some tasks further on than the one before, until one gets through."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import hashlib
 import pathlib
 import re
 import signal
+import typing as t
 
 from . import site
 
@@ -19,11 +20,31 @@ CALLBACK = {"ANSIBLE_CALLBACK_PLUGINS": str(pathlib.Path(__file__).parent / "cal
 def run_to_the_end(*arguments: str) -> None:
     """In the end nothing is left to do, and no secret that was once made is another one."""
     secrets: dict[str, str] = {}
+
+    def kept() -> None:
+        nonlocal secrets
+        secrets = _secrets_kept(secrets)
+
+    _kill_until_one_gets_through("site.yml", *arguments, after_each=kept)
+    _nothing_is_left(*arguments)
+
+
+def rotate_to_the_end() -> None:
+    """In the end nothing is left to do, and no former token is good for anything."""
+    former = {path.name: path.read_text().strip() for path in site.SECRETS.iterdir() if path.name != "management"}
+    _kill_until_one_gets_through("playbooks/rotate_tokens.yml")
+    _nothing_is_left("--tags", "consul,registrator,health")
+    still = [name for name, secret in former.items() if site.knows(secret)]
+    if still or not former:
+        raise RuntimeError(f"former tokens that are still valid: {still} of {sorted(former)}")
+
+
+def _kill_until_one_gets_through(playbook: str, *arguments: str, after_each: t.Callable[[], None] = lambda: None) -> None:
     killed = 0
     while True:
-        process = site.start("site.yml", *arguments, DIE_AT_TASK=str((killed + 1) * STEP), **CALLBACK)
+        process = site.start(playbook, *arguments, DIE_AT_TASK=str((killed + 1) * STEP), **CALLBACK)
         output = process.communicate()[0]
-        secrets = _secrets_kept(secrets)
+        after_each()
         if process.returncode == 0:
             break
         if process.returncode != -signal.SIGKILL:
@@ -32,6 +53,9 @@ def run_to_the_end(*arguments: str) -> None:
     if killed < 3:
         raise RuntimeError(f"killed only {killed} times")
     print(f"killed {killed} times", flush=True)
+
+
+def _nothing_is_left(*arguments: str) -> None:
     again = site.play("site.yml", *arguments)
     if set(re.findall(r"changed=(\d+)", again)) != {"0"}:
         raise RuntimeError(f"the next run still changes something: {again[-3000:]}")

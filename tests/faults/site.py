@@ -14,6 +14,8 @@ import pathlib
 import subprocess
 import time
 import typing as t
+import urllib.error
+import urllib.request
 from dataclasses import dataclass
 
 import yaml
@@ -49,6 +51,18 @@ NODES = [*SERVERS, CLIENT]
 
 def secret(name: str) -> str:
     return (SECRETS / name).read_text().strip()
+
+
+def knows(token: str) -> bool:
+    """Whether Consul knows the token with this secret."""
+    request = urllib.request.Request(f"{NODES[0].expected['http']}/v1/acl/token/self", headers={"X-Consul-Token": token})
+    try:
+        with urllib.request.urlopen(request, timeout=10):
+            return True
+    except urllib.error.HTTPError as refusal:
+        if refusal.code != 403:
+            raise
+        return False
 
 
 def agent(node: Node) -> Agent:
