@@ -162,6 +162,8 @@ def test_a_change_that_stops_servers_goes_one_at_a_time_leader_last_and_back_wit
         machine.run("docker start node4")
         play("site.yml", "--tags", "consul_clients,health")
     assert changes(output) == {node.name: int(node.server) for node in NODES}
+    # Consul before 1.15 cannot hand the leadership over. It is asked all the same, for the server that leads.
+    assert len(re.findall(r"leadership\.yml for node[123]$", output, re.M)) == 1
     order = sorted((one.name for one in SERVERS), key=lambda name: started[name])
     assert order[-1] == next(node.name for node in SERVERS if node.address == leader)
     assert machine.consul("node1", "kv get molecule/key") == "written-through-node4"
