@@ -33,7 +33,9 @@ class OwnEngine:
 
     def start(self) -> None:
         """Return when it answers."""
-        files = {name: str(self.folder / name) for name in ("data-root", "exec-root", "pidfile")}
+        files = {name: str(self.folder / name) for name in ("data-root", "exec-root", "pidfile", "config-file")}
+        # This machine's own file would be read otherwise.
+        pathlib.Path(files["config-file"]).write_text("{}")
         # An engine without a bridge removes docker0 where it finds one: this one has a network namespace of its own.
         plain = ["--bridge=none", "--iptables=false", "--ip6tables=false", "--storage-driver=vfs"]
         command = ["unshare", "--net", "dockerd", f"--host={self.url}", *plain, *(f"--{name}={path}" for name, path in files.items()), *self.words]
