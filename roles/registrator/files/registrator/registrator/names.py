@@ -16,7 +16,7 @@ RESERVED = "?#"
 DOTS = (".", "..")
 
 AGENT_SCHEMES = ("consul", "consul-unix", "consul-tls")
-"""The registries that are a Consul agent, as ``registry.ADAPTERS`` names them. That one imports what reads options, so it cannot be asked here."""
+"""The schemes of ``registry.ADAPTERS`` that are a Consul agent, where the servers' own service is."""
 
 OF_SERVERS = "consul"
 """The service that Consul's servers register of themselves. Who joins, asks the health check or looks for a server by DNS finds it by this name."""
