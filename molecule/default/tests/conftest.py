@@ -108,6 +108,8 @@ def command(playbook: str, *arguments: str) -> tuple[list[str], dict[str, str]]:
     inventories = [f"--inventory={PROJECT / 'inventory' / 'four_node'}", f"--inventory={PROJECT / 'molecule' / 'default' / 'inventory'}"]
     environment = {name: value for name, value in os.environ.items() if "COLOR" not in name}
     environment.update(MOLECULE_PROJECT_DIRECTORY=str(PROJECT), ANSIBLE_CONFIG=str(PROJECT / "ansible.cfg"), ANSIBLE_HOST_KEY_CHECKING="false")
+    # Molecule sends what -vvv adds to the standard error; tests read all of it in one place.
+    environment["ANSIBLE_VERBOSE_TO_STDERR"] = "false"
     return ["ansible-playbook", *inventories, playbook, *arguments], environment
 
 
