@@ -99,8 +99,11 @@ class Machine:
 
 
 @pytest.fixture(scope="session")
-def machine() -> Machine:
-    return Machine(testinfra.get_host(f"ssh://root@{ADDRESS}", ssh_identity_file=str(KEY), ssh_extra_args=shlex.join(SSH[2:])))
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Machine:
+    # The connection is kept for the next command: to open one costs more than most commands do.
+    connection = tmp_path_factory.mktemp("ssh") / "connection"
+    host = testinfra.get_host(f"ssh://root@{ADDRESS}", ssh_identity_file=str(KEY), ssh_extra_args=shlex.join(SSH[2:]), controlpath=str(connection))
+    return Machine(host)
 
 
 def command(playbook: str, *arguments: str) -> tuple[list[str], dict[str, str]]:

@@ -11,10 +11,13 @@ import pathlib
 import shlex
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 import typing as t
 from dataclasses import dataclass
 
+import psutil
 import pytest
 import testinfra
 import yaml
@@ -24,6 +27,8 @@ SCENARIO = pathlib.Path(os.environ.get("MOLECULE_SCENARIO_DIRECTORY", PROJECT / 
 CACHE = PROJECT / ".cache" / "molecule" / SCENARIO.name
 KEY = PROJECT / ".cache" / "molecule" / "id_ed25519"
 SSH = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR"]
+# A connection is kept for the next command: to open one costs more than most commands do.
+CONNECTIONS = tempfile.TemporaryDirectory()
 FIFTH = f"--inventory={CACHE / 'fifth_host'}"
 SETTINGS = yaml.safe_load((SCENARIO / "molecule.yml").read_text())
 
@@ -50,7 +55,9 @@ class Node:
 
     def run(self, command: str) -> str:
         """What a command prints on the host; it must succeed."""
-        host = testinfra.get_host(f"ssh://root@{self.address}", ssh_identity_file=str(KEY), ssh_extra_args=shlex.join(SSH))
+        host = testinfra.get_host(
+            f"ssh://root@{self.address}", ssh_identity_file=str(KEY), ssh_extra_args=shlex.join(SSH), controlpath=f"{CONNECTIONS.name}/{self.address}"
+        )
         result = host.run(command)
         assert result.rc == 0, f"{command}: {result.stdout} {result.stderr}"
         return t.cast(str, result.stdout)
@@ -203,6 +210,32 @@ class Cluster:
     def leader(self) -> Node:
         result = self.is_healthy_again()
         return next(node for node in SERVERS if node.name == result["leader"]["name"])
+
+
+def started(nodes: list[Node]) -> list[str]:
+    """When their containers started."""
+    return [node.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {node.name}").strip() for node in nodes]
+
+
+class Commands:
+    """Every command line of processes while it is entered; hosts are containers here, so this machine sees theirs among its own."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch)
+
+    def __enter__(self) -> Commands:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_failure: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(0.1):
+            self.seen.update(" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
 
 
 def shown(result: Json) -> str:

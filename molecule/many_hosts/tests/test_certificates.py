@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import typing as t
 
-from conftest import SECRETS, SERVERS, Cluster, Node, environment, until
+from conftest import SECRETS, SERVERS, Cluster, Node, environment, started, until
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
@@ -55,10 +55,7 @@ def encrypted(path: pathlib.Path, folder: pathlib.Path) -> list[str]:
 
 
 def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Cluster, play: Play, tmp_path: pathlib.Path) -> None:
-    def started() -> list[str]:
-        return [one.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {one.name}") for one in SERVERS]
-
-    node, before = SERVERS[0], started()
+    node, before = SERVERS[0], started(SERVERS)
     old = served(node).serial_number
     end_soon(node)
     (SECRETS / "ca.key").rename(SECRETS / "ca.key.elsewhere")
@@ -80,5 +77,5 @@ def test_a_certificate_that_ends_soon_is_replaced_without_a_restart(cluster: Clu
     now = datetime.datetime.now(datetime.timezone.utc)
     assert served(node).not_valid_after_utc > now + datetime.timedelta(days=390)
     assert served(node).not_valid_before_utc < now - datetime.timedelta(hours=23)
-    assert started() == before
+    assert started(SERVERS) == before
     cluster.is_healthy_again()
