@@ -78,7 +78,7 @@ class FakeRegistry(Registry):
     def refresh(self, service: Service) -> None:
         self._write("=", service.id)
 
-    def lengthen(self, seconds: int) -> None:
+    def set_ttl(self, seconds: int) -> None:
         self.ttl = seconds
 
     def registered(self) -> t.Mapping[str, Found]:

@@ -80,7 +80,11 @@ class AgentView(FakeRegistry):
         super().register(service)
         assert service.container not in self.shared.buried, f"{service.id} of {service.container}, which has ended, is registered"
         self.shared.maintained.discard(service.id)
-        self.shared.health[service.id] = service.health.status if service.health else ""
+        # A check that is there already keeps its state. Checks that the service no longer has go.
+        if not service.health:
+            self.shared.health[service.id] = ""
+        elif not self.shared.health.get(service.id):
+            self.shared.health[service.id] = service.health.status
         return ""
 
     def deregister(self, location: str, name: str) -> None:

@@ -272,17 +272,19 @@ def test_a_change_of_health_that_could_not_be_told_is_told_later() -> None:
 
 
 class Forgetful(FakeRegistry):
-    """Has lost its checks."""
+    """Loses a check once it is registered, and keeps it when it is registered again."""
 
     def report(self, service: Service) -> None:
-        raise RegistryError("unknown check")
+        if self.writes.count(f"+{service.id}") < 2:
+            raise RegistryError("unknown check")
+        super().report(service)
 
 
 def test_a_check_that_the_registry_lost_comes_back_with_its_service() -> None:
     setup = Setup(container(id="a", health="healthy"), options=Options(ip="10.0.0.1", health_checks=True), registry=Forgetful())
     setup.look("a")
     setup.registrations.renew_health(WEB)
-    assert setup.registry.writes == [f"+{WEB}"] * 2
+    assert setup.registry.writes == [f"+{WEB}", f"+{WEB}", f"passing {WEB}"]
 
 
 def test_renewing_health_does_not_bring_back_what_has_ended() -> None:

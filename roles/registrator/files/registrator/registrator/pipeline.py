@@ -130,9 +130,9 @@ class Pipeline:
             return [location for location, service in registrations.services().items() if service.health]
 
         period = options.health_ttl / HEALTH_RENEWALS
-        yield Keeper("health checks", options.health_ttl, period, with_health, registrations.renew_health, self._lengthen, self._log)
+        yield Keeper("health checks", options.health_ttl, period, with_health, registrations.renew_health, self._set_ttl, self._log)
         if options.ttl_refresh:
-            yield Keeper("services", options.ttl, options.ttl_refresh, registrations.services, registrations.refresh, self._lengthen, self._log)
+            yield Keeper("services", options.ttl, options.ttl_refresh, registrations.services, registrations.refresh, self._set_ttl, self._log)
 
     def _add_gauges(self) -> None:
         self.metrics.gauge("registrator_services", "Services that are registered.", lambda: len(self._registrations))
@@ -182,9 +182,9 @@ class Pipeline:
             self.fatal = self._reconciler.template_error
             self.ended()
 
-    def _lengthen(self, seconds: int) -> None:
+    def _set_ttl(self, seconds: int) -> None:
         """Have everything written again with a longer time to live."""
-        self._registrations.lengthen(seconds)
+        self._registrations.set_ttl(seconds)
         for container in self._registrations.containers():
             self._queue.add(container, REWRITE)
 

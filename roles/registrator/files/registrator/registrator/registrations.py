@@ -168,9 +168,9 @@ class Registrations:
         """Tell the registry again what the engine said last of a service, so that its check does not run out."""
         self._report(location, is_news=False)
 
-    def lengthen(self, seconds: int) -> None:
+    def set_ttl(self, seconds: int) -> None:
         """Let what is registered live this long without being renewed."""
-        self._registry.lengthen(seconds)
+        self._registry.set_ttl(seconds)
 
     # One location
 
@@ -199,8 +199,12 @@ class Registrations:
             self._ledger.wait(service.container, location)
             self._once.info(service.container, f"warning: {service.container[:12]} {service.id} {reason}: left alone, and this container waits for it")
             return
+        was_there = self._ledger.holder(location) is not None or location in (self._held or ())
         left_out = self._registry.register(service)
         self._ledger.write(location, service, self._fingerprint(service))
+        if was_there and service.health:
+            # Consul gives a check that is registered again the state that it had, be that run out or another container's.
+            self._registry.report(service)
         self._metrics.registrations.inc()
         self._log.info(f"added: {service.container[:12]} {service.id}")
         if left_out:

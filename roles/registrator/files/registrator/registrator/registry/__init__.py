@@ -100,7 +100,7 @@ class Registry(abc.ABC):
     def report(self, service: Service) -> None:  # noqa: B027 - optional
         """Write what the engine says of a registered service's health, and renew it."""
 
-    def lengthen(self, seconds: int) -> None:  # noqa: B027 - optional
+    def set_ttl(self, seconds: int) -> None:  # noqa: B027 - optional
         """Let what is written from now on live this long without being renewed."""
 
     def maintain(self, service: Service, reason: str) -> None:  # noqa: B027 - optional

@@ -83,7 +83,7 @@ class Consul(Registry):
             path = f"/v1/agent/check/update/{quoted(_health_check_id(service))}"
             self._http.request("PUT", path, right=f"service:write on {service.name}", data=json.dumps(told))
 
-    def lengthen(self, seconds: int) -> None:
+    def set_ttl(self, seconds: int) -> None:
         self._ttl = seconds
 
     def maintain(self, service: Service, reason: str) -> None:

@@ -71,8 +71,8 @@ class _Either(Store):
     def renew(self, key: str, value: str) -> None:
         self._chosen.renew(key, value)
 
-    def lengthen(self, seconds: int) -> None:
-        self._chosen.lengthen(seconds)
+    def set_ttl(self, seconds: int) -> None:
+        self._chosen.set_ttl(seconds)
 
 
 class _V3(Store):
@@ -165,7 +165,7 @@ class _V2(Store):
     def renew(self, key: str, value: str) -> None:
         self.put(key, value)
 
-    def lengthen(self, seconds: int) -> None:
+    def set_ttl(self, seconds: int) -> None:
         self._ttl = seconds
 
     @staticmethod

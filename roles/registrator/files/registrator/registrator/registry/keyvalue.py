@@ -42,7 +42,7 @@ class Store(abc.ABC):
     def renew(self, key: str, value: str) -> None:  # noqa: B027 - optional
         """Keep a key from expiring."""
 
-    def lengthen(self, seconds: int) -> None:  # noqa: B027 - optional
+    def set_ttl(self, seconds: int) -> None:  # noqa: B027 - optional
         """Let keys live this long without being renewed, from their next write on."""
 
 
@@ -72,10 +72,10 @@ class KeyValue(Registry):
     def refresh(self, service: Service) -> None:
         self._store.renew(self.location(service), self._value_of(service))
 
-    def lengthen(self, seconds: int) -> None:
+    def set_ttl(self, seconds: int) -> None:
         if self._ttl:
             self._ttl = seconds
-            self._store.lengthen(seconds)
+            self._store.set_ttl(seconds)
 
     def registered(self) -> t.Mapping[str, Found]:
         return {key: self._found(key, stored) for key, stored in self._store.under(f"{self._prefix}/").items()}
