@@ -183,7 +183,7 @@ class Pipeline:
             self.ended()
 
     def _set_ttl(self, seconds: int) -> None:
-        """Have everything written again with a longer time to live."""
+        """Have everything written again with another time to live."""
         self._registrations.set_ttl(seconds)
         for container in self._registrations.containers():
             self._queue.add(container, REWRITE)
