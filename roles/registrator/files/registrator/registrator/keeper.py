@@ -131,7 +131,7 @@ class Keeper:
         except RegistryUnreachable:
             with self._lock:
                 self._is_catching_up, self._away_until = True, self._clock.now() + AGAIN_S
-                self._give_turn(Turn(turn.due, turn.location))
+                self._give_turn(turn)
             return
         except RegistryError as error:
             self._once.info(turn.location, str(error))

@@ -202,13 +202,13 @@ class Registrations:
         was_there = self._ledger.holder(location) is not None or location in (self._held or ())
         left_out = self._registry.register(service)
         self._ledger.write(location, service, self._fingerprint(service))
-        if was_there and service.health:
-            # Consul gives a check that is registered again the state that it had, be that run out or another container's.
-            self._registry.report(service)
         self._metrics.registrations.inc()
         self._log.info(f"added: {service.container[:12]} {service.id}")
         if left_out:
             self._once.info(service.container, f"warning: {service.container[:12]} {service.id} {left_out}")
+        if was_there and service.health:
+            # Consul gives a check that is registered again the state that it had, be that run out or another container's.
+            self._registry.report(service)
 
     def _obstacle(self, location: str, service: Service) -> str:
         holder = self._ledger.holder(location)
