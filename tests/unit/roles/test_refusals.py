@@ -134,3 +134,10 @@ def test_without_a_file_of_inventory_it_is_said_what_to_set(run: Run) -> None:
     given = ["-e", "ansible_connection=local", "-e", f"ansible_python_interpreter={sys.executable}", "-e", "consul_agent_advertise_addr=10.0.0.1"]
     code, said = run(SERVERS.replace("hosts: consul", "hosts: all"), {}, {}, *given, inventory="a1,")
     assert (code, "Set consul_agent_secrets to a folder of this machine" in said) == (2, True), said
+
+
+def test_the_demonstration_does_not_kill_the_agent_that_its_application_asks(run: Run) -> None:
+    play = "- ansible.builtin.import_playbook: discovery.consul.demo\n"
+    code, said = run(play, {"consul_servers": ["a1"], "docker_hosts": ["a1"]}, {"consul_agent_security": "none", "demo_faults": True})
+    assert (code, "asks the agent of a1, which is a server and may be the leader. Add a host to the group consul_clients" in said) == (2, True), said
+    assert "Make the images present" not in said
