@@ -21,11 +21,6 @@ REQUIRES = yaml.safe_load((PROJECT / "meta" / "runtime.yml").read_text())["requi
 CORES = re.findall(r"^(2\.\d+)\.\d+ +\d", (PROJECT / "tests" / "ansible" / "run").read_text(), re.M)
 
 
-def test_requirements_are_those_that_galaxy_installs() -> None:
-    asked = yaml.safe_load((PROJECT / "requirements.yml").read_text())["collections"]
-    assert {one["name"]: one["version"] for one in asked} == GALAXY["dependencies"]
-
-
 def test_every_address_is_below_the_repositorys() -> None:
     assert all(GALAXY[key].startswith(GALAXY["repository"]) for key in ("documentation", "homepage", "issues"))
 

@@ -57,14 +57,14 @@ def make(folder: str, files: t.Mapping[str, Maker], check_mode: bool) -> list[st
             os.makedirs(folder, exist_ok=True)
             os.chmod(folder, 0o700)
             for name in missing:
-                _write(os.path.join(folder, name), files[name]() + "\n")
+                write(os.path.join(folder, name), files[name]() + "\n")
         except OSError as exc:
             raise SecretsError(f"The secret {exc.filename} cannot be made ({exc.strerror}). Make the folder writable, or give another one.") from exc
     return missing
 
 
-def _write(path: str, text: str) -> None:
-    """Whole or not at all, and never over something: two runs may want it at the same time."""
+def write(path: str, text: str, over: bool = False) -> None:
+    """Whole or not at all, for the owner alone. Without `over` what is there stays: two runs may want it at the same time."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     staged = f"{path}.{secrets.token_hex(4)}"
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -73,7 +73,11 @@ def _write(path: str, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(descriptor)
-        with contextlib.suppress(FileExistsError):
-            os.link(staged, path)
+        if over:
+            os.rename(staged, path)
+        else:
+            with contextlib.suppress(FileExistsError):
+                os.link(staged, path)
     finally:
-        os.remove(staged)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(staged)
