@@ -184,6 +184,11 @@ def _private(text: str, what: str) -> t.Any:
         raise CertificateError(f"{what} cannot be read. It has to be a private key in PEM format, without a password.") from exc
 
 
+def _public(owner: t.Any) -> bytes:
+    """The public key of a certificate or of a private key. Before release 40 of the library keys cannot be compared."""
+    return owner.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 def _new_key() -> str:
     key = ec.generate_private_key(ec.SECP256R1())
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
@@ -201,7 +206,7 @@ def _self_signed(signer: str, common_name: str) -> str:
 def _signed(request: Request, key: str, authority: str, signer: str) -> str:
     own, signing = _private(key, f"The key of {request.name}"), _private(signer, "The authority's key")
     issuer = _certificate(authority, "The authority's certificate")
-    if issuer.public_key() != signing.public_key():
+    if _public(issuer) != _public(signing):
         raise CertificateError("The authority's key does not belong to the authority's certificate. Give the two that belong together.")
     builder = _builder(_subject(request.common_name), issuer.subject, own, SERVER_LIFE)
     builder = builder.add_extension(x509.SubjectAlternativeName([_general(name) for name in request.names]), critical=False)
