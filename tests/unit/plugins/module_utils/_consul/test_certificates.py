@@ -62,13 +62,13 @@ def test_a_first_run_makes_an_authority_and_a_certificate_that_a_client_trusts(t
 
 def shaken(folder: pathlib.Path) -> str | None:
     """What a client that knows the authority, and a server with the certificate, agree on."""
-    there, here, back, forth = (ssl.MemoryBIO() for _ in range(4))
+    there, here, back, forth = (ssl.MemoryBIO() for _bio in range(4))
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(folder / "servers" / "server1.pem", folder / "servers" / "server1.key")
     client = ssl.create_default_context(cafile=str(folder / "ca.pem"))
     one = server.wrap_bio(there, back, server_side=True)
     other = client.wrap_bio(here, forth, server_hostname="server.dc1.consul")
-    for _ in range(4):
+    for _round in range(4):
         for side, incoming, outgoing in ((other, here, back), (one, there, forth)):
             incoming.write(outgoing.read())
             with contextlib.suppress(ssl.SSLWantReadError):
