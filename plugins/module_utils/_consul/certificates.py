@@ -99,7 +99,8 @@ def problem(certificate: str, authority: str, names: t.Iterable[str], now: datet
         return "ends within 30 days"
     if _signer_id(held) not in (None, _own_id(_certificate(authority, "The authority's certificate")) if authority else None):
         return "is signed by another authority"
-    lacks = [name for name in names if _general(name) not in _alternatives(held)]
+    named = _alternatives(held)
+    lacks = [name for name in names if _general(name) not in named]
     return f"is not for {', '.join(lacks)}" if lacks else ""
 
 
@@ -251,21 +252,22 @@ def _general(name: str) -> x509.GeneralName:
 
 
 def _alternatives(certificate: x509.Certificate) -> list[x509.GeneralName]:
-    try:
-        return list(certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value)
-    except x509.ExtensionNotFound:
-        return []
+    return list(_extension(certificate, x509.SubjectAlternativeName) or [])
 
 
 def _own_id(certificate: x509.Certificate) -> bytes | None:
-    try:
-        return certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
-    except x509.ExtensionNotFound:
-        return None
+    found = _extension(certificate, x509.SubjectKeyIdentifier)
+    return found.digest if found else None
 
 
 def _signer_id(certificate: x509.Certificate) -> bytes | None:
+    found = _extension(certificate, x509.AuthorityKeyIdentifier)
+    return found.key_identifier if found else None
+
+
+def _extension(certificate: x509.Certificate, kind: t.Any) -> t.Any:
+    """What the certificate says of one kind, or None."""
     try:
-        return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:
         return None
